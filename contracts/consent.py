@@ -1,0 +1,52 @@
+"""Consent as one comparable string, so that "the newest choice" is a MAX in every engine.
+
+`state_of` encodes `changed_at` (fixed width, so text order is time order) and one digit per purpose. Two
+choices of the same instant: the stricter digit is the greater one, personalization first, so a MAX never
+grants what one of them denied for personalization.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+PURPOSE_ORDER = ("personalization", "email", "push", "analytics", "ads")
+DIGITS = {"granted": "0", "unknown": "1", "denied": "2"}
+STATES = {digit: state for state, digit in DIGITS.items()}
+TIME_DIGITS = 17
+
+
+def state_of(event: Mapping[str, Any]) -> str:
+    """The consent of one flat event: 17 digits of changed_at µs, `|`, five digits of purposes."""
+    digits = "".join(DIGITS[event[f"consent_{purpose}"]] for purpose in PURPOSE_ORDER)
+    return f"{event['consent_changed_at']:0{TIME_DIGITS}d}|{digits}"
+
+
+def state_sql() -> str:
+    """`state_of` over the flat columns, in SQL that Spark and Flink both read."""
+    digits = ", ".join(
+        f"CASE consent_{purpose} WHEN 'granted' THEN '0' WHEN 'unknown' THEN '1' ELSE '2' END"
+        for purpose in PURPOSE_ORDER
+    )
+    return f"CONCAT(LPAD(CAST(consent_changed_at AS STRING), {TIME_DIGITS}, '0'), '|', {digits})"
+
+
+def purposes_of(state: str) -> dict[str, str]:
+    """Purpose → granted | denied | unknown, from an encoded state."""
+    digits = state.split("|", 1)[1]
+    return {purpose: STATES[digit] for purpose, digit in zip(PURPOSE_ORDER, digits, strict=True)}
+
+
+def changed_at_of(state: str) -> int:
+    """Epoch microseconds of the choice that an encoded state holds."""
+    return int(state.split("|", 1)[0])
+
+
+def newest(states: list[str]) -> str | None:
+    """The choice that holds, of those known under a shopper's keys (user and device); None if none is known."""
+    return max(states, default=None)
+
+
+def granted(state: str | None, purpose: str) -> bool:
+    """Whether `purpose` is allowed. Nothing known is not a grant."""
+    return state is not None and purposes_of(state)[purpose] == "granted"

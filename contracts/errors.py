@@ -1,0 +1,21 @@
+"""The exceptions of the vocabulary: each message names the key, the value and what to do."""
+
+
+class BraidError(Exception):
+    """The root of every error that Braid raises on purpose."""
+
+
+class SettingsError(BraidError):
+    """A setting has a value that cannot be used."""
+
+
+class SourceError(BraidError):
+    """A source file or folder is missing or not in the form its adapter reads."""
+
+
+class UnknownPlacementError(BraidError):
+    """A request names a placement that is not declared."""
+
+
+class GateError(BraidError):
+    """A quality gate failed: the data of the day is not fit to publish."""

@@ -1,0 +1,183 @@
+"""Events, declared once: GA4's e-commerce names on the wire, one flat form for both strands.
+
+`read_event` is the one validator: the gateway, `/v1/events` and the adapters call it. It returns the flat
+form, or every violation. The JSON Schema, the Spark schema and the Flink DDL derive from `EVENT_FIELDS` and
+`ITEM_FIELDS` (see `contracts.columns`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from contracts.fields import Field, Kind, Violation, read_field
+
+SCHEMA_VERSION = "1"
+NAMES = (
+    "page_view",
+    "view_item_list",
+    "select_item",
+    "view_item",
+    "search",
+    "add_to_cart",
+    "remove_from_cart",
+    "view_cart",
+    "add_to_wishlist",
+    "begin_checkout",
+    "purchase",
+    "refund",
+    "login",
+    "logout",
+    "consent_update",
+    "preference_set",
+    "email_sent",
+    "email_open",
+    "email_click",
+    "push_sent",
+    "push_open",
+)
+NAMES_WITH_ITEMS = frozenset(
+    {
+        "view_item_list",
+        "select_item",
+        "view_item",
+        "add_to_cart",
+        "remove_from_cart",
+        "add_to_wishlist",
+        "purchase",
+        "refund",
+    }
+)
+PURPOSES = ("analytics", "personalization", "ads", "email", "push")
+CONSENT_STATES = ("granted", "denied", "unknown")
+MAX_ITEMS = 1000
+FUTURE_TOLERANCE_MICROS = 5 * 60 * 1_000_000
+
+
+def _consent(purpose: str) -> Field:
+    return Field(
+        f"consent_{purpose}",
+        Kind.STRING,
+        f"Whether {purpose} is allowed",
+        ("consent", purpose),
+        required=True,
+        choices=CONSENT_STATES,
+    )
+
+
+ITEM_FIELDS = (
+    Field("item_id", Kind.STRING, "The shop's item", required=True, max_length=64),
+    Field("price_minor", Kind.MONEY, "Price of one piece, minor units", ("price",), minimum=0),
+    Field("currency", Kind.STRING, "ISO 4217", max_length=3),
+    Field("quantity", Kind.INTEGER, "Pieces", minimum=1, maximum=10_000_000),
+    Field("index", Kind.INTEGER, "Place in the list", minimum=0),
+    Field("item_list_id", Kind.STRING, "The list it was shown in", max_length=64),
+)
+EVENT_FIELDS = (
+    Field("event_id", Kind.STRING, "The dedup key", required=True, max_length=128),
+    Field("event_name", Kind.STRING, "What happened, in GA4's names", required=True, choices=NAMES),
+    Field("schema_version", Kind.STRING, "Of this contract", required=True, choices=(SCHEMA_VERSION,)),
+    Field("event_time", Kind.TIME, "When it happened, UTC", required=True, minimum=0),
+    Field("received_time", Kind.TIME, "When the shop's edge received it, UTC", required=True, minimum=0),
+    Field("visitor_id", Kind.STRING, "The device", required=True, max_length=128),
+    Field("user_id", Kind.STRING, "Pseudonymous, after login", max_length=128),
+    Field("session_id", Kind.STRING, "The client's session", required=True, max_length=128),
+    Field("platform", Kind.STRING, "web, app, server, store", required=True, max_length=32),
+    *(_consent(purpose) for purpose in PURPOSES),
+    Field(
+        "consent_changed_at",
+        Kind.TIME,
+        "When the shopper last chose",
+        ("consent", "changed_at"),
+        required=True,
+        minimum=0,
+    ),
+    Field(
+        "consent_policy_version",
+        Kind.STRING,
+        "Of the notice shown",
+        ("consent", "policy_version"),
+        max_length=32,
+    ),
+    Field("page_view_id", Kind.STRING, "The page view it belongs to", max_length=128),
+    Field("attribution_token", Kind.STRING, "Of the decision that led here", max_length=256),
+    Field("context_device", Kind.STRING, "desktop, mobile, tablet", ("context", "device"), max_length=32),
+    Field("context_channel", Kind.STRING, "How the visit began", ("context", "channel"), max_length=64),
+    Field(
+        "context_country", Kind.STRING, "Country as the shop names it", ("context", "country"), max_length=64
+    ),
+    Field("context_locale", Kind.STRING, "BCP 47", ("context", "locale"), max_length=35),
+    Field("search_term", Kind.STRING, "What was searched", max_length=256),
+    Field("engagement_ms", Kind.INTEGER, "Time on the item", minimum=0),
+    Field("scroll_depth", Kind.INTEGER, "Percent of the page", minimum=0, maximum=100),
+)
+# Derived at the door, so that neither strand has to open `items` for what most features need.
+LEAD_FIELDS = (
+    Field("item_id", Kind.STRING, "The first item's id"),
+    Field("value_minor", Kind.INTEGER, "Sum of price × quantity over the items, minor units"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`event` is the flat form of a valid record, else None; `violations` says all that is wrong."""
+
+    event: dict[str, Any] | None
+    violations: tuple[Violation, ...]
+
+
+def read_event(record: object) -> Verdict:
+    """Validate one wire record and flatten it; every violation is found, not only the first."""
+    if not isinstance(record, Mapping):
+        return Verdict(None, (Violation("", str(record)[:200], "a JSON object"),))
+    found: list[Violation] = []
+    flat: dict[str, Any] = {field.name: read_field(field, record, found) for field in EVENT_FIELDS}
+    flat["items"] = _read_items(record, found)
+    _check_together(flat, found)
+    if found:
+        return Verdict(None, tuple(found))
+    items = flat["items"]
+    flat["item_id"] = items[0]["item_id"] if items else None
+    flat["value_minor"] = sum((i["price_minor"] or 0) * (i["quantity"] or 1) for i in items)
+    return Verdict(flat, ())
+
+
+def _read_items(record: Mapping[str, Any], found: list[Violation]) -> list[dict[str, Any]]:
+    items = record.get("items")
+    if items is None:
+        return []
+    if not isinstance(items, list) or len(items) > MAX_ITEMS:
+        found.append(Violation("items", str(items)[:200], f"a list of at most {MAX_ITEMS} items"))
+        return []
+    return [_read_item(item, n, found) for n, item in enumerate(items)]
+
+
+def _read_item(item: object, n: int, found: list[Violation]) -> dict[str, Any]:
+    if not isinstance(item, Mapping):
+        found.append(Violation(f"items[{n}]", str(item)[:200], "a JSON object"))
+        return {}
+    return {field.name: read_field(field, item, found, f"items[{n}].") for field in ITEM_FIELDS}
+
+
+def _check_together(flat: Mapping[str, Any], found: list[Violation]) -> None:
+    """Rules over several fields. "Future" is measured against received_time, never against a clock."""
+    if flat["event_name"] in NAMES_WITH_ITEMS and not flat["items"]:
+        found.append(Violation("items", "[]", f"{flat['event_name']} names at least one item"))
+    if flat["event_name"] == "search" and flat["search_term"] is None:
+        found.append(Violation("search_term", "null", "search has a search_term"))
+    if flat["event_name"] in ("login", "logout") and flat["user_id"] is None:
+        found.append(Violation("user_id", "null", f"{flat['event_name']} has a user_id"))
+    event_time, received_time = flat["event_time"], flat["received_time"]
+    if event_time is not None and received_time is not None:
+        if event_time > received_time + FUTURE_TOLERANCE_MICROS:
+            found.append(Violation("event_time", str(event_time), "not after received_time"))
+        changed_at = flat["consent_changed_at"]
+        if changed_at is not None and changed_at > received_time + FUTURE_TOLERANCE_MICROS:
+            found.append(Violation("consent.changed_at", str(changed_at), "not after received_time"))
+
+
+def shopper_id(event: Mapping[str, Any]) -> str:
+    """The key of the shopper and consent views: the user, else the visitor."""
+    user = event.get("user_id")
+    return f"user:{user}" if user else f"visitor:{event['visitor_id']}"
