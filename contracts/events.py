@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from contracts.fields import Field, Kind, Violation, read_field
+from contracts.fields import MAX_INTEGER, Field, Kind, Violation, read_field
 
 SCHEMA_VERSION = "1"
 NAMES = (
@@ -140,6 +140,8 @@ def read_event(record: object) -> Verdict:
     items = flat["items"]
     flat["item_id"] = items[0]["item_id"] if items else None
     flat["value_minor"] = sum((i["price_minor"] or 0) * (i["quantity"] or 1) for i in items)
+    if flat["value_minor"] > MAX_INTEGER:
+        return Verdict(None, (Violation("items", str(flat["value_minor"]), f"worth at most {MAX_INTEGER}"),))
     return Verdict(flat, ())
 
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
@@ -73,6 +73,7 @@ class Field:
 
 MAX_INTEGER = 2**53 - 1
 RFC3339 = re.compile(r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?(Z|[+-]\d{2}:\d{2})$")
+PLAIN_DECIMAL = re.compile(r"^-?[0-9]{1,14}(\.[0-9]{1,8})?\Z")
 NO_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -97,7 +98,7 @@ def read_field(
         return None
     try:
         flat = READERS[field.kind](value)
-    except (ValueError, InvalidOperation) as error:
+    except ValueError as error:
         found.append(Violation(prefix + field.wire_name, _shown(value), str(error)))
         return None
     rule = _broken_rule(field, flat)
@@ -154,10 +155,11 @@ def _read_time(value: Any) -> int:
 def _read_money(value: Any) -> int:
     """Minor units of a decimal with two places: `"2.55"` is 255. A float has no exact cents and is refused."""
     if not isinstance(value, str):
-        raise ValueError('a decimal in a string, as "2.55"')
+        raise ValueError('a finite decimal in a string, as "2.55"')
+    # Decimal also reads "1e999999", "1_0" and other scripts' digits: none is a price.
+    if not PLAIN_DECIMAL.match(value):
+        raise ValueError('a finite decimal in a string, as "2.55"')
     amount = Decimal(value)
-    if not amount.is_finite():
-        raise ValueError("a finite decimal")
     minor = amount * 100
     if minor != minor.to_integral_value():
         raise ValueError("at most two decimal places")
