@@ -2,7 +2,7 @@
 
 One hash an entity. Its key is Feast's entity key (serialization version 3) followed by the project; its
 fields are the murmur3 hash of `view:feature`, `_ts:view`, and one field of ours, `_v:view`, with the row
-version. tests/feature_repo proves the layout equal to the SDK's.
+version. Values are `contracts.online_values`. tests/feature_repo proves the layout equal to the SDK's.
 
 Source: Feast 0.67, `feast.infra.key_encoding_utils.serialize_entity_key` and
 `feast.infra.online_stores.helpers._redis_key`, `_mmh3`.
@@ -10,5 +10,160 @@ Source: Feast 0.67, `feast.infra.key_encoding_utils.serialize_entity_key` and
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import NamedTuple
+
+from contracts.features import Value, View
+from contracts.online_values import decode_timestamp, decode_value, encode_value
+
+__all__ = [
+    "KEY_TTL_SECONDS",
+    "StoredRow",
+    "decode_row",
+    "decode_timestamp",
+    "decode_value",
+    "decode_version",
+    "encode_value",
+    "encode_version",
+    "feature_field",
+    "fields_of",
+    "murmur3",
+    "redis_key",
+    "timestamp_field",
+    "version_field",
+]
+
 KEY_TTL_SECONDS = 28 * 24 * 3600
 """Redis expiry only frees memory: four times late_horizon, far beyond twice session_horizon."""
+
+STRING_TYPE = 2
+MASK = 0xFFFFFFFF
+UINT32 = struct.Struct("<I")
+TYPE_AND_LENGTH = struct.Struct("<II")
+VERSION = struct.Struct(">QQ")
+
+
+class StoredRow(NamedTuple):
+    """A row as it was read.
+
+    `found` is False when the store holds none; `features` are then the declared defaults. Carried columns
+    (`View.carried`) stand among the features, None where missing.
+    """
+
+    found: bool
+    version: tuple[int, int] | None
+    event_time_micros: int | None
+    features: dict[str, Value]
+
+
+def redis_key(project: str, join_keys: Mapping[str, str]) -> bytes:
+    """The key of the hash of one entity; every join key of Braid is a string."""
+    names = sorted(join_keys)
+    values = b"".join(_typed(join_keys[name]) for name in names)
+    return _key_prefix(tuple(names)) + values + project.encode()
+
+
+@cache
+def feature_field(view: str, feature: str) -> bytes:
+    """The hash field of one feature: four bytes."""
+    return UINT32.pack(murmur3(f"{view}:{feature}".encode()))
+
+
+@cache
+def timestamp_field(view: str) -> bytes:
+    """The hash field of the row's event timestamp (protobuf `Timestamp`)."""
+    return f"_ts:{view}".encode()
+
+
+@cache
+def version_field(view: str) -> bytes:
+    """The hash field of the row version, the one field that stock Feast does not write."""
+    return f"_v:{view}".encode()
+
+
+def encode_version(version: tuple[int, int]) -> bytes:
+    """16 bytes, big-endian: their order is the versions' order.
+
+    Raises:
+        struct.error: a part is negative or needs more than 64 bits.
+    """
+    return VERSION.pack(*version)
+
+
+def decode_version(data: bytes) -> tuple[int, int]:
+    """The inverse of `encode_version`."""
+    first, second = VERSION.unpack(data)
+    return first, second
+
+
+def fields_of(view: View) -> list[bytes]:
+    """The fields of one HMGET that reads the whole view: stored columns, timestamp, version."""
+    return list(_fields_of(view))
+
+
+def decode_row(view: View, values: Sequence[bytes | None]) -> StoredRow:
+    """The row that an HMGET of `fields_of(view)` answered.
+
+    Raises:
+        ValueError: a value is not in Feast's wire format, or not of a declared type.
+    """
+    *columns, stamp, version = values
+    features = {
+        name: default if data is None else decode_value(data)
+        for (name, default), data in zip(_defaults_of(view), columns, strict=True)
+    }
+    return StoredRow(
+        found=stamp is not None,
+        version=None if version is None else decode_version(version),
+        event_time_micros=None if stamp is None else decode_timestamp(stamp),
+        features=features,
+    )
+
+
+def murmur3(data: bytes) -> int:
+    """MurmurHash3 x86 32-bit, seed 0, unsigned (Appleby, SMHasher)."""
+    state = 0
+    whole = len(data) & ~3
+    for at in range(0, whole, 4):
+        state ^= _scramble(int.from_bytes(data[at : at + 4], "little"))
+        state = (_rotated(state, 13) * 5 + 0xE6546B64) & MASK
+    state ^= _scramble(int.from_bytes(data[whole:], "little"))
+    return _finished(state ^ len(data))
+
+
+def _scramble(block: int) -> int:
+    return (_rotated(block * 0xCC9E2D51 & MASK, 15) * 0x1B873593) & MASK
+
+
+def _rotated(word: int, bits: int) -> int:
+    return (word << bits | word >> (32 - bits)) & MASK
+
+
+def _finished(state: int) -> int:
+    state = ((state ^ state >> 16) * 0x85EBCA6B) & MASK
+    state = ((state ^ state >> 13) * 0xC2B2AE35) & MASK
+    return state ^ state >> 16
+
+
+def _typed(text: str) -> bytes:
+    data = text.encode()
+    return TYPE_AND_LENGTH.pack(STRING_TYPE, len(data)) + data
+
+
+@cache
+def _key_prefix(names: tuple[str, ...]) -> bytes:
+    return UINT32.pack(len(names)) + b"".join(_typed(name) for name in names)
+
+
+@cache
+def _fields_of(view: View) -> tuple[bytes, ...]:
+    columns = (feature_field(view.name, name) for name, _ in view.stored_columns)
+    return (*columns, timestamp_field(view.name), version_field(view.name))
+
+
+@cache
+def _defaults_of(view: View) -> tuple[tuple[str, Value], ...]:
+    declared = ((feature.name, feature.default) for feature in view.features)
+    return (*declared, *((name, None) for name in view.carried))
