@@ -1,0 +1,37 @@
+"""What the demo promises of its own figures; a broken promise ends it with code 1."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+Report = dict[str, Any]
+
+PROMISES: tuple[tuple[str, Callable[[Report], bool]], ...] = (
+    (
+        "the three daily runs succeed and the planted day is refused",
+        lambda r: [run["state"] for run in r["batch"]["dag_runs"]] == ["success"] * 3 + ["failed"],
+    ),
+    ("the gate catches the planted prices", lambda r: r["batch"]["gates"]["planted_caught"] == 1),
+    ("the refused day leaves what serves untouched", lambda r: r["batch"]["yesterday_stays"]),
+    ("at least 100,000 events went through the stream", lambda r: r["stream"]["events"] >= 100_000),
+    ("no event is lost", lambda r: r["stream"]["lost"] == 0),
+    ("no event is counted twice", lambda r: r["stream"]["duplicated"] == 0),
+    ("freshness is measured on at least 1,000 sessions", lambda r: r["freshness_ms"]["sessions"] >= 1_000),
+    ("at least 5,000 requests are answered under load", lambda r: r["requests"]["count"] >= 5_000),
+    ("every request is answered with 2xx", lambda r: r["requests"]["non_2xx"] == 0),
+    (
+        "the list updated by the session beats the list from its start",
+        lambda r: r["session_lift"]["hr20_updated"] > r["session_lift"]["hr20_start"],
+    ),
+    ("the lists are the same bytes when made again", lambda r: r["export"]["identical_on_rerun"]),
+    ("decisions were compared", lambda r: r["parity"]["decisions"] > 0),
+    ("every decision's rows equal their recomputation", lambda r: r["parity"]["differences"] == 0),
+    ("one event changes one shopper's list", lambda r: r["story"]["changed"]),
+    ("everything together stays below 10 GiB", lambda r: r["memory_mib"] < 10 * 1024),
+)
+
+
+def broken_promises(report: Report) -> list[str]:
+    """The promises that the report's figures do not keep."""
+    return [promise for promise, kept in PROMISES if not kept(report)]
