@@ -22,8 +22,11 @@ public class FirstOfEach extends ProcessTableFunction<Row> {
     private static final Row FIRST = Row.of(true);
 
     public void eval(
-            @StateHint MapView<String, Boolean> seen,
-            @ArgumentHint({ArgumentTrait.SET_SEMANTIC_TABLE, ArgumentTrait.PASS_COLUMNS_THROUGH}) Row event)
+            @StateHint(name = "seen") MapView<String, Boolean> seen,
+            @ArgumentHint(
+                            name = "event",
+                            value = {ArgumentTrait.SET_SEMANTIC_TABLE, ArgumentTrait.PASS_COLUMNS_THROUGH})
+                    Row event)
             throws Exception {
         String id = event.getFieldAs("event_id");
         if (!seen.contains(id)) {
