@@ -1,0 +1,191 @@
+"""The Flink cluster: a JobManager and a TaskManager from the wheel's jars, and the stream job on them."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+from contracts.settings import Settings
+from infra.stack.health import http_json
+from infra.stack.java import java_binary
+from infra.stack.unit import Unit
+
+JOBMANAGER = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
+TASKMANAGER = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
+LOG4J = Path(__file__).with_name("log4j2.properties")
+# What Flink's own configuration opens on Java 17.
+JAVA_17 = (
+    *(
+        f"--add-exports=jdk.compiler/com.sun.tools.javac.{name}=ALL-UNNAMED"
+        for name in ("api", "file", "parser")
+    ),
+    *(f"--add-exports=jdk.compiler/com.sun.tools.javac.{name}=ALL-UNNAMED" for name in ("tree", "util")),
+    "--add-exports=java.rmi/sun.rmi.registry=ALL-UNNAMED",
+    "--add-exports=java.security.jgss/sun.security.krb5=ALL-UNNAMED",
+    *(
+        f"--add-opens=java.base/{name}=ALL-UNNAMED"
+        for name in ("java.lang", "java.net", "java.io", "java.nio")
+    ),
+    *(
+        f"--add-opens=java.base/{name}=ALL-UNNAMED"
+        for name in ("sun.nio.ch", "java.lang.reflect", "java.text")
+    ),
+    *(f"--add-opens=java.base/java.{name}=ALL-UNNAMED" for name in ("time", "util", "util.concurrent")),
+    "--add-opens=java.base/java.util.concurrent.atomic=ALL-UNNAMED",
+    "--add-opens=java.base/java.util.concurrent.locks=ALL-UNNAMED",
+)
+# The TaskManager's memory in MiB. Started without Flink's shell scripts it wants every part named; heap is
+# framework + task, direct memory is framework off-heap + task off-heap + network.
+FRAMEWORK_HEAP, TASK_HEAP, MANAGED = 128, 640, 64
+FRAMEWORK_OFF_HEAP, TASK_OFF_HEAP, NETWORK = 96, 32, 96
+METASPACE = 256
+JOBMANAGER_HEAP = 512
+
+
+def flink_units(settings: Settings, root: Path) -> list[Unit]:
+    """JobManager, TaskManager and the command that submits the stream job."""
+    lib = pyflink_home() / "lib"
+    classpath = f"{lib}/*:{root}/jars/flink/*"
+    needs = (lib, root / "jars" / "flink")
+    conf = conf_folder(settings)
+    direct = FRAMEWORK_OFF_HEAP + TASK_OFF_HEAP + NETWORK
+    manager = Unit(
+        name="flink-jobmanager",
+        command=_java(classpath, (f"-Xmx{JOBMANAGER_HEAP}m", "-Xms128m"), JOBMANAGER, conf),
+        healthy=lambda: http_json(f"{settings.flink_url}/overview") is not None,
+        ports=("flink_rest", "flink_rpc"),
+        needs=needs,
+        prepare=lambda: write_config(settings),
+    )
+    heap = FRAMEWORK_HEAP + TASK_HEAP
+    worker = Unit(
+        name="flink-taskmanager",
+        command=_java(
+            classpath, (f"-Xmx{heap}m", "-Xms256m", f"-XX:MaxDirectMemorySize={direct}m"), TASKMANAGER, conf
+        ),
+        healthy=lambda: _task_managers(settings) > 0,
+        ports=("flink_task",),
+        depends_on=("flink-jobmanager",),
+        needs=needs,
+        prepare=lambda: write_config(settings),
+    )
+    job = Unit(
+        name="flink-job",
+        command=(sys.executable, "-m", "flink_jobs"),
+        healthy=lambda: job_runs(settings),
+        depends_on=("kafka", "flink-jobmanager", "flink-taskmanager"),
+        env={"FLINK_CONF_DIR": str(conf)},
+        once=True,
+        limit_seconds=180,
+    )
+    return [manager, worker, job]
+
+
+def pyflink_home() -> Path:
+    """Where the apache-flink wheel lies; it carries a whole Flink."""
+    found = importlib.util.find_spec("pyflink")
+    return Path(found.origin).parent if found and found.origin else Path("pyflink")
+
+
+def conf_folder(settings: Settings) -> Path:
+    """FLINK_CONF_DIR of the cluster and of whoever submits to it."""
+    return settings.run / "flink"
+
+
+def checkpoints(settings: Settings) -> Path:
+    """Checkpoints, a folder a job."""
+    return settings.var / "flink" / "checkpoints"
+
+
+def _java(classpath: str, memory: tuple[str, ...], main: str, conf: Path) -> tuple[str, ...]:
+    return (
+        java_binary(),
+        *memory,
+        f"-XX:MaxMetaspaceSize={METASPACE}m",
+        "-XX:+ExitOnOutOfMemoryError",
+        *JAVA_17,
+        f"-Dlog4j.configurationFile={LOG4J}",
+        "-cp",
+        classpath,
+        main,
+        "--configDir",
+        str(conf),
+    )
+
+
+def write_config(settings: Settings) -> None:
+    """Write `config.yaml`, flat keys."""
+    folder = conf_folder(settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    checkpoints(settings).mkdir(parents=True, exist_ok=True)
+    (settings.var / "flink" / "tmp").mkdir(parents=True, exist_ok=True)
+    lines = [f"{key}: {value}" for key, value in cluster_config(settings).items()]
+    (folder / "config.yaml").write_text("\n".join(lines) + "\n")
+
+
+def cluster_config(settings: Settings) -> dict[str, str]:
+    """Loopback, checkpoints every second on the filesystem, a killed TaskManager noticed within seconds."""
+    host = settings.host
+    tmp = str(settings.var / "flink" / "tmp")
+    return {
+        "jobmanager.rpc.address": host,
+        "jobmanager.rpc.port": str(settings.port("flink_rpc")),
+        "jobmanager.bind-host": host,
+        "rest.address": host,
+        "rest.bind-address": host,
+        "rest.port": str(settings.port("flink_rest")),
+        "rest.bind-port": str(settings.port("flink_rest")),
+        "taskmanager.host": host,
+        "taskmanager.bind-host": host,
+        "taskmanager.rpc.port": str(settings.port("flink_task")),
+        "taskmanager.numberOfTaskSlots": "4",
+        "parallelism.default": "2",
+        "io.tmp.dirs": tmp,
+        "blob.storage.directory": tmp,
+        "heartbeat.interval": "1000",
+        "heartbeat.timeout": "6000",
+        "restart-strategy.type": "fixed-delay",
+        "restart-strategy.fixed-delay.attempts": "2147483647",
+        "restart-strategy.fixed-delay.delay": "1 s",
+        "state.backend.type": "hashmap",
+        "execution.checkpointing.dir": checkpoints(settings).as_uri(),
+        "execution.checkpointing.mode": "EXACTLY_ONCE",
+        "execution.checkpointing.interval": "1 s",
+        "execution.checkpointing.min-pause": "200 ms",
+        "execution.checkpointing.num-retained": "3",
+        "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
+        "execution.checkpointing.tolerable-failed-checkpoints": "1000",
+        **_worker_memory(),
+    }
+
+
+def _worker_memory() -> dict[str, str]:
+    part = "taskmanager.memory"
+    return {
+        "taskmanager.cpu.cores": "2",
+        f"{part}.framework.heap.size": f"{FRAMEWORK_HEAP}m",
+        f"{part}.task.heap.size": f"{TASK_HEAP}m",
+        f"{part}.managed.size": f"{MANAGED}m",
+        f"{part}.framework.off-heap.size": f"{FRAMEWORK_OFF_HEAP}m",
+        f"{part}.task.off-heap.size": f"{TASK_OFF_HEAP}m",
+        f"{part}.network.min": f"{NETWORK}m",
+        f"{part}.network.max": f"{NETWORK}m",
+        f"{part}.jvm-metaspace.size": f"{METASPACE}m",
+        f"{part}.jvm-overhead.min": "192m",
+        f"{part}.jvm-overhead.max": "192m",
+    }
+
+
+def _task_managers(settings: Settings) -> int:
+    return len((http_json(f"{settings.flink_url}/taskmanagers") or {}).get("taskmanagers", []))
+
+
+def job_runs(settings: Settings) -> bool:
+    """True when a job is RUNNING with every one of its tasks."""
+    jobs = (http_json(f"{settings.flink_url}/jobs/overview") or {}).get("jobs", [])
+    return any(
+        job["state"] == "RUNNING"
+        and job["tasks"]["running"] + job["tasks"]["finished"] == job["tasks"]["total"]
+        for job in jobs
+    )
