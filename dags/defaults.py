@@ -1,0 +1,30 @@
+"""What all DAGs share: owner, retries and time limits."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import Asset
+
+from contracts.tables import table_named
+
+TASK_DEFAULTS: dict[str, Any] = {
+    "owner": "braid",
+    "retries": 2,
+    "retry_delay": timedelta(seconds=30),
+    "retry_exponential_backoff": True,
+    "max_retry_delay": timedelta(minutes=10),
+    "execution_timeout": timedelta(hours=1),
+}
+DAG_DEFAULTS: dict[str, Any] = {
+    "default_args": TASK_DEFAULTS,
+    "catchup": False,
+    "max_active_runs": 1,
+    "dagrun_timeout": timedelta(hours=6),
+}
+
+
+def table_assets(*names: str) -> list[Asset]:
+    """The assets of declared tables; KeyError names one that is not declared."""
+    return [Asset(table_named(name).name) for name in names]

@@ -1,0 +1,69 @@
+"""# train: a new model from the newest cut
+
+**training-set** (Feast's point-in-time join of the label rows) → **train** (two-tower, item-kNN and popularity on one
+time split; MLflow holds the run). What is best on validation becomes `champion`, a baseline included; the next
+`daily` run embeds and publishes it. Due on Mondays at 06:00 UTC, after the daily run, for Sunday's cut.
+
+## When a task fails
+
+A task is tried three times; a failed gate, or a command that does not know its arguments, only once. The end of the
+task's log names the cause. The champion stays what it was, so the shop is served as before.
+
+- **training-set**: a table is missing → run `daily` (or the backfill) for the cut, clear the task. Out of memory →
+  more executors, clear the task.
+- **train**: MLflow's store away → start it, clear the task. The new model is worse than the incumbent → that is no
+  failure: the run is logged, the alias stays.
+
+## A refused day
+
+A refused day is missing in silver, and so in the examples. Training may go on without it; after it was rerun, train again.
+
+## Rerun and backfill
+
+- Now, on the newest cut: `airflow dags trigger train`
+- On a cut of your choice: `airflow dags trigger train --conf '{"cut": "2011-08-29"}'`
+- Training the same cut twice gives two runs in MLflow; the alias moves only for the better one.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from airflow.sdk import CronTriggerTimetable, Param, chain, dag
+
+from dags.cuts import training_cut
+from dags.defaults import DAG_DEFAULTS, table_assets
+from dags.steps import CUT, RoomStep
+
+
+def asked_cut(context: Any) -> date:
+    """The cut that a run of `train` is for."""
+    return training_cut(context["params"]["cut"], context["dag_run"].run_after)
+
+
+@dag(
+    dag_id="train",
+    schedule=CronTriggerTimetable("0 6 * * 1", timezone="UTC"),
+    params={"cut": Param(None, type=["null", "string"], description="The cut to train on, as 2011-08-29")},
+    doc_md=__doc__,
+    tags=["batch", "models"],
+    **DAG_DEFAULTS,
+)
+def train() -> None:
+    """Wire the two steps in order."""
+    training_set = RoomStep(
+        task_id="training-set",
+        cut_from=asked_cut,
+        commands=[["feature_repo", "apply"], ["feature_repo", "training-set", "--cut", CUT]],
+        outlets=table_assets("gold_training_examples"),
+    )
+    fit = RoomStep(
+        task_id="train",
+        cut_from=asked_cut,
+        commands=[["models", "train", "--cut", CUT]],
+    )
+    chain(training_set, fit)
+
+
+train()
