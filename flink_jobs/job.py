@@ -1,0 +1,76 @@
+"""The job beside its SQL: its name, its cluster options, its fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from contracts.settings import Settings
+from flink_jobs.sql import HOUR, Query, Stream, render
+
+JOB_NAME = "braid-stream"
+ENTRY_CLASS = "braid.flink.SqlJob"
+PARALLELISM = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is submitted."""
+
+    name: str
+    query: Query
+    options: dict[str, str]
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits of the SQL: state is only taken over from a job with the same query."""
+        text = "\n".join((*self.query.definitions, *self.query.inserts))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def arguments(self) -> list[str]:
+        """The arguments of `braid.flink.SqlJob`."""
+        pairs = [("--set", f"{key}={value}") for key, value in self.options.items()]
+        pairs += [("--sql", statement) for statement in self.query.definitions]
+        pairs += [("--insert", statement) for statement in self.query.inserts]
+        return [word for pair in pairs for word in pair]
+
+
+def stream_job(settings: Settings, stream: Stream | None = None, name: str = JOB_NAME) -> Job:
+    """The stream strand as one job; `stream` defaults to the stack's own topics."""
+    query = render(settings, stream or Stream(settings.kafka_bootstrap))
+    return Job(name, query, _options(settings, name))
+
+
+def _options(settings: Settings, name: str) -> dict[str, str]:
+    return {
+        "pipeline.name": name,
+        "parallelism.default": str(PARALLELISM),
+        "execution.checkpointing.dir": checkpoints_folder(settings).as_uri(),
+        # A heap snapshot is written whole, so the interval is what a second of replay costs against writing all
+        # state; the sinks do not wait for it.
+        "execution.checkpointing.interval": "5 s",
+        "execution.checkpointing.min-pause": "1 s",
+        "execution.checkpointing.mode": "EXACTLY_ONCE",
+        "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
+        "execution.checkpointing.num-retained": "2",
+        "state.backend.type": "hashmap",
+        # The TaskManager may be away for as long as it takes somebody to bring it back.
+        "restart-strategy.type": "fixed-delay",
+        "restart-strategy.fixed-delay.attempts": "2147483647",
+        "restart-strategy.fixed-delay.delay": "1 s",
+        # How long an event_id is known; the two aggregates override it by STATE_TTL.
+        "table.exec.state.ttl": f"{2 * settings.late_horizon // HOUR} h",
+        # A process table function makes mini-batches wait for watermarks, and there are none: the sinks keep the
+        # newest row per key of 20 ms instead.
+        "table.exec.mini-batch.enabled": "false",
+        "table.exec.source.idle-timeout": "1 s",
+        # A foreign record without a key is dropped; it must not stop the job.
+        "table.exec.sink.not-null-enforcer": "DROP",
+    }
+
+
+def checkpoints_folder(settings: Settings) -> Path:
+    """Where the cluster writes checkpoints: a folder per job, in it one per checkpoint."""
+    return settings.var / "flink" / "checkpoints"
