@@ -1,0 +1,152 @@
+"""One Spark configuration for every room, and the warm driver that short jobs borrow.
+
+Starting a driver JVM and loading Spark's and Delta's classes takes longer than most daily jobs. `spark_jobs.driver`
+keeps one JVM warm and writes how to reach it (port and secret, so the file is for its owner only) to
+`Settings.spark_driver`. Whoever holds the lock beside that file is the JVM's one application; everybody else, and
+everybody when no driver runs, starts a JVM of their own. A configuration means the same in both.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, TextIO
+
+from contracts.settings import ROOT, Settings
+
+PORT_VARIABLE = "PYSPARK_GATEWAY_PORT"
+SECRET_VARIABLE = "PYSPARK_GATEWAY_SECRET"  # noqa: S105  (a name, not a secret)
+MASTER = "local[2]"
+DRIVER_HEAP = "1500m"
+
+
+def spark_conf(settings: Settings) -> dict[str, str]:
+    """Every Spark property that a job of Braid sets, the JVM's own among them.
+
+    In local mode the driver is the executor: jars stand on its class path, so that no application copies them.
+    """
+    return {
+        "spark.master": MASTER,
+        "spark.driver.memory": DRIVER_HEAP,
+        "spark.driver.extraClassPath": str(ROOT / "jars" / "spark" / "*"),
+        "spark.driver.extraJavaOptions": _java_options(settings),
+        "spark.driver.host": settings.host,
+        "spark.driver.bindAddress": settings.host,
+        "spark.pyspark.python": sys.executable,
+        "spark.local.dir": str(settings.var / "spark" / "local"),
+        "spark.log.level": "ERROR",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        **_sql_conf(settings),
+    }
+
+
+def _java_options(settings: Settings) -> str:
+    """Most jobs end before the second compiler pays off; on two cores it would only take their time."""
+    options = ("-XX:TieredStopAtLevel=1", "-XX:+UseParallelGC", "-Duser.timezone=UTC")
+    return " ".join((*options, f"-Dderby.system.home={settings.var / 'spark' / 'derby'}"))
+
+
+def _sql_conf(settings: Settings) -> dict[str, str]:
+    """A day is small: few partitions, no re-planning, a snapshot's log read as one piece."""
+    return {
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        "spark.sql.warehouse.dir": str(settings.var / "spark" / "warehouse"),
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.ansi.enabled": "true",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.sql.adaptive.enabled": "false",
+        "spark.sql.execution.arrow.pyspark.enabled": "true",
+        "spark.databricks.delta.snapshotPartitions": "1",
+        "spark.databricks.delta.properties.defaults.checkpointInterval": "50",
+    }
+
+
+@contextmanager
+def borrow_driver(settings: Settings) -> Iterator[bool]:
+    """Let the next SparkSession of this process run in the warm driver, if one is free; yields whether it will.
+
+    On leaving, whatever Spark application is left is stopped and the driver is free for the next borrower.
+    """
+    lock = _locked(settings.spark_driver)
+    if lock is None:
+        yield False
+        return
+    with lock:
+        _forget_gateway()
+        os.environ.update(_address(settings.spark_driver) or {})
+        try:
+            _stop_application()
+            yield True
+        finally:
+            _stop_application()
+            _forget_gateway()
+            for name in (PORT_VARIABLE, SECRET_VARIABLE):
+                os.environ.pop(name, None)
+
+
+def _locked(driver: Path) -> TextIO | None:
+    """The open lock file if a live driver is free and no Spark runs in this process yet, else None."""
+    if _address(driver) is None or _application_runs_here():
+        return None
+    lock = driver.with_suffix(".lock").open("w")
+    with suppress(BlockingIOError):
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if _address(driver) is not None:
+            return lock
+    lock.close()
+    return None
+
+
+def _address(driver: Path) -> dict[str, str] | None:
+    """The variables that lead PySpark to the driver's gateway; None when nothing answers there."""
+    try:
+        found = json.loads(driver.read_text())
+        with socket.create_connection((found["host"], found["port"]), timeout=2.0):
+            return {PORT_VARIABLE: str(found["port"]), SECRET_VARIABLE: found["secret"]}
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _application_runs_here() -> bool:
+    return "pyspark" in sys.modules and _context_class()._active_spark_context is not None
+
+
+def _stop_application() -> None:
+    """Stop the driver's application: this process's own, or one that a killed borrower left behind."""
+    from pyspark.sql import SparkSession
+
+    session = SparkSession.getActiveSession() if _application_runs_here() else None
+    if session is not None:
+        session.stop()
+    context = _context_class()
+    if context._active_spark_context is not None:
+        context._active_spark_context.stop()
+    context._ensure_initialized()
+    left = context._jvm.org.apache.spark.SparkContext.getActive()
+    if left.isDefined():
+        left.get().stop()
+    context._jvm.org.apache.spark.sql.classic.SparkSession.clearDefaultSession()
+
+
+def _forget_gateway() -> None:
+    """Make PySpark look for a JVM anew; the connection is closed, the JVM at its other end lives on."""
+    context = _context_class()
+    if context._gateway is not None:
+        context._gateway.shutdown_callback_server()
+        context._gateway.close()
+    context._gateway = None
+    context._jvm = None
+
+
+def _context_class() -> Any:
+    from pyspark import SparkContext
+
+    return SparkContext
