@@ -1,0 +1,60 @@
+"""The gateway's Kafka clients: an idempotent producer, a consumer that commits by hand."""
+
+from __future__ import annotations
+
+from confluent_kafka import Consumer, Producer
+from confluent_kafka.admin import (  # type: ignore[attr-defined]
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ResourceType,
+)
+
+from contracts.settings import TOPICS
+
+GROUP = "braid-gateway"
+MAX_REJECTION_BYTES = 3 * 1024 * 1024
+"""A raw record of Kafka's default 1 MiB, in base64, with its violations."""
+
+
+def consumer(bootstrap: str, instance: int) -> Consumer:
+    """A static member of the gateway's group: after a crash the same instance has its partitions back at once."""
+    return Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": GROUP,
+            "group.instance.id": f"{GROUP}-{instance}",
+            "client.id": f"{GROUP}-{instance}",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "fetch.wait.max.ms": 10,
+            "queued.max.messages.kbytes": 32 * 1024,
+        }
+    )
+
+
+def producer(bootstrap: str) -> Producer:
+    """Retries for ever and keeps the order; Kafka drops what a retry repeats."""
+    return Producer(
+        {
+            "bootstrap.servers": bootstrap,
+            "client.id": GROUP,
+            "enable.idempotence": True,
+            "linger.ms": 2,
+            "compression.type": "lz4",
+            "message.max.bytes": MAX_REJECTION_BYTES,
+            "message.timeout.ms": 0,
+        }
+    )
+
+
+def admit_large_rejections(bootstrap: str) -> None:
+    """Let `rejected_events` hold a record as large as `events_raw` may hold, in base64."""
+    size = ConfigEntry(
+        "max.message.bytes", str(MAX_REJECTION_BYTES), incremental_operation=AlterConfigOpType.SET
+    )
+    topic = ConfigResource(ResourceType.TOPIC, TOPICS.rejected_events, incremental_configs=[size])
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    for changed in admin.incremental_alter_configs([topic]).values():
+        changed.result(timeout=30)
