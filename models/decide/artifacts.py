@@ -1,0 +1,216 @@
+"""The rim of the decision library: writes, checks and opens the served snapshot's files."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from contracts.clock import to_rfc3339
+from contracts.errors import BraidError
+from models.decide.decide import Query
+from models.decide.query import gather
+from models.decide.snapshot import Snapshot
+
+MANIFEST = "manifest.json"
+TOWER = "query_tower.tflite"
+CURRENT = "current.json"
+
+
+class SnapshotError(BraidError):
+    """A snapshot's files are missing or are not what its manifest says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A snapshot that was opened and checked, with what runs its query (None for a baseline)."""
+
+    snapshot: Snapshot
+    query: Query | None
+
+
+class QueryTower:
+    """The query tower in LiteRT on one thread; an instance is not to be shared between threads."""
+
+    def __init__(self, path: Path) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        self._interpreter = Interpreter(model_path=str(path), num_threads=1)
+        self._interpreter.allocate_tensors()
+        inputs = {entry["dtype"]: entry["index"] for entry in self._interpreter.get_input_details()}
+        self._vectors, self._kinds = inputs[np.float32], inputs[np.int32]
+        self._output = self._interpreter.get_output_details()[0]["index"]
+
+    def __call__(
+        self, vectors: npt.NDArray[np.float32], kinds: npt.NDArray[np.int32]
+    ) -> npt.NDArray[np.float32]:
+        """The query vector [64] of slot vectors [1, 50, 64] and slot kinds [1, 50]."""
+        self._interpreter.set_tensor(self._vectors, vectors)
+        self._interpreter.set_tensor(self._kinds, kinds)
+        self._interpreter.invoke()
+        query: npt.NDArray[np.float32] = self._interpreter.get_tensor(self._output)[0]
+        return query
+
+
+def tower_query(tower: QueryTower, item_vectors: npt.NDArray[np.float32]) -> Query:
+    """What `decide` takes: the slots' positions and kinds → the query vector."""
+    return lambda positions, kinds: tower(gather(item_vectors, positions), kinds[None])
+
+
+def write_snapshot(root: Path, snapshot: Snapshot, tower: bytes | None, made_at: datetime) -> str:
+    """Write `root/<version>/` and return the version; the snapshot's own `version` is not read.
+
+    The version is named by cut, model version and content, so a folder that exists is already right and is
+    left as it is.
+    """
+    files = _files(snapshot, tower)
+    hashes = {name: _sha256(content) for name, content in files.items()}
+    about = {"model_version": snapshot.model_version, "kind": snapshot.kind, "cut_on": snapshot.cut_on}
+    content_hash = _sha256(_json({**about, "files": hashes}))[:10]
+    version = f"{snapshot.cut_on}-{snapshot.model_version}-{content_hash}"
+    manifest = {**about, "version": version, "made_at": to_rfc3339(made_at), "files": hashes}
+    if not (root / version / MANIFEST).is_file():
+        _write_folder(root / version, {**files, MANIFEST: _json(manifest)})
+    return version
+
+
+def open_snapshot(folder: Path) -> Snapshot:
+    """Read a snapshot's arrays after checking every file against the manifest.
+
+    Raises:
+        SnapshotError: a file is missing, or its SHA-256 is not the manifest's; names the file.
+    """
+    manifest = _manifest(folder)
+    contents = {name: _checked(folder / name, digest) for name, digest in manifest["files"].items()}
+    items = json.loads(contents["items.json"])
+    with np.load(io.BytesIO(contents["knn.npz"]), allow_pickle=False) as knn:
+        neighbours, scores = knn["neighbours"], knn["scores"]
+    return Snapshot(
+        ids=tuple(items["ids"]),
+        index={item: row for row, item in enumerate(items["ids"])},
+        titles=tuple(items["titles"]),
+        categories=tuple(items["categories"]),
+        price_minor=tuple(items["price_minor"]),
+        currency=tuple(items["currency"]),
+        in_stock=np.array(items["in_stock"], bool),
+        vectors=_array(contents["item_vectors.npy"]),
+        popularity=_array(contents["popularity.npy"]),
+        neighbours=neighbours,
+        scores=scores,
+        kind=manifest["kind"],
+        version=manifest["version"],
+        model_version=manifest["model_version"],
+        cut_on=manifest["cut_on"],
+    )
+
+
+def open_served(folder: Path) -> Served:
+    """A snapshot and its query: what the scorer and the lists hand to `decide`."""
+    snapshot = open_snapshot(folder)
+    if TOWER not in _manifest(folder)["files"]:
+        return Served(snapshot, None)
+    return Served(snapshot, tower_query(QueryTower(folder / TOWER), snapshot.vectors))
+
+
+def current_version(serving: Path) -> str | None:
+    """The version that serves; None before the first publish."""
+    try:
+        version: str = json.loads((serving / CURRENT).read_text())["version"]
+    except FileNotFoundError:
+        return None
+    return version
+
+
+def set_current(serving: Path, version: str) -> None:
+    """Make `version` the one that serves, atomically; a version that is already current is not rewritten.
+
+    Raises:
+        SnapshotError: there is no such snapshot.
+    """
+    _manifest(serving / version)
+    if current_version(serving) == version:
+        return
+    fresh = serving / f"{CURRENT}.{os.getpid()}.new"
+    fresh.write_bytes(_json({"version": version}))
+    fresh.replace(serving / CURRENT)
+
+
+def _files(snapshot: Snapshot, tower: bytes | None) -> dict[str, bytes]:
+    items = {
+        "ids": snapshot.ids,
+        "titles": snapshot.titles,
+        "categories": snapshot.categories,
+        "price_minor": snapshot.price_minor,
+        "currency": snapshot.currency,
+        "in_stock": snapshot.in_stock.tolist(),
+    }
+    knn = io.BytesIO()
+    np.savez(knn, neighbours=snapshot.neighbours, scores=snapshot.scores)
+    files = {
+        "items.json": _json(items),
+        "item_vectors.npy": _npy(snapshot.vectors),
+        "popularity.npy": _npy(snapshot.popularity),
+        "knn.npz": knn.getvalue(),
+    }
+    return files if tower is None else {**files, TOWER: tower}
+
+
+def _write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    """All files or none: written beside, then renamed."""
+    fresh = folder.with_name(f".{folder.name}.{os.getpid()}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    for name, content in files.items():
+        (fresh / name).write_bytes(content)
+    shutil.rmtree(folder, ignore_errors=True)
+    fresh.rename(folder)
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
+    except FileNotFoundError as error:
+        raise SnapshotError(
+            f"{folder / MANIFEST} is missing: publish again (python -m models publish)"
+        ) from error
+    return manifest
+
+
+def _checked(path: Path, digest: str) -> bytes:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise SnapshotError(f"{path} is missing: publish again (python -m models publish)") from error
+    found = _sha256(content)
+    if found != digest:
+        raise SnapshotError(f"{path}: sha256 is {found}, the manifest says {digest}: publish again")
+    return content
+
+
+def _array(content: bytes) -> npt.NDArray[np.float32]:
+    array: npt.NDArray[np.float32] = np.load(io.BytesIO(content), allow_pickle=False)
+    return array
+
+
+def _npy(array: npt.NDArray[np.float32]) -> bytes:
+    out = io.BytesIO()
+    np.save(out, array, allow_pickle=False)
+    return out.getvalue()
+
+
+def _json(value: object) -> bytes:
+    return (json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
