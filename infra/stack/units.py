@@ -25,6 +25,11 @@ DEFAULT = (
 )
 
 
+def every_name() -> tuple[str, ...]:
+    """The names of all units, those on demand included."""
+    return tuple(all_units(Settings(), airflow=True))
+
+
 def all_units(settings: Settings, root: Path = ROOT, *, airflow: bool = False) -> dict[str, Unit]:
     """Every unit by name: the default ones, the Spark driver, and Airflow's when asked for."""
     units = [

@@ -1,0 +1,43 @@
+# What people do with Braid. `make help` lists it; BRAID_VAR, BRAID_PORT_BASE and BRAID_DATA are passed on.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+PYTHON := .venv/bin/python
+VAR := $(or $(BRAID_VAR),var)
+
+.PHONY: help setup up down status demo test prove lint clean
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name what; do printf '  make %-8s %s\n' "$$name" "$$what"; done
+
+setup: ## install what is missing: system packages, uv, .venv, .venv-airflow, the JVM's jars
+	@infra/setup/setup.sh
+
+up: setup ## start the local stack and wait until it works
+	@$(PYTHON) -m infra.cli up
+
+down: ## stop the local stack
+	@$(PYTHON) -m infra.cli down
+
+status: ## show the local stack: state, ports, log files
+	@$(PYTHON) -m infra.cli status
+
+demo: setup ## ten months of a real shop, then one shopper whose list changes after one event
+	@$(PYTHON) -m infra.demo
+
+test: setup lint ## every check: style, types, imports, then the tests with the real servers
+	@$(PYTHON) -m pytest
+
+prove: demo ## the long proofs; each writes a report under var/reports
+
+lint: ## style, types and who may import whom
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+
+clean: ## stop the stack and remove its state (the environments and jars stay)
+	@[ ! -x $(PYTHON) ] || $(PYTHON) -m infra.cli down
+	@echo "removing $(VAR)"
+	@rm -rf "$(VAR)"

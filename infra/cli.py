@@ -1,0 +1,76 @@
+"""`python -m infra.cli up | down | status`: the local stack for people."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from contracts.errors import BraidError
+from contracts.settings import from_environment
+from infra.stack import DEFAULT, LocalStack, Status
+from infra.stack.units import every_name
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+COLOURS = {"running": "green", "done": "green", "not answering": "yellow", "dead": "red", "stopped": "dim"}
+Names = Annotated[list[str] | None, typer.Argument(help="units, or `all`; without: the default ones")]
+
+
+@app.command()
+def up(names: Names = None) -> None:
+    """Start what is missing and wait until it works."""
+    stack = _stack()
+    stack.up(every_name() if names == ["all"] else names or DEFAULT)
+    console.print(_table(stack.status()))
+
+
+@app.command()
+def down(names: Names = None) -> None:
+    """Stop the named units; without names everything, the supervisor too."""
+    stack = _stack()
+    stack.down(None if not names or names == ["all"] else names)
+    console.print("stopped" if not names else f"stopped {', '.join(names)}")
+
+
+@app.command()
+def status() -> None:
+    """Show the units with state, ports and log files."""
+    console.print(_table(_stack().status()))
+
+
+def _stack() -> LocalStack:
+    return LocalStack(from_environment(), say=console.print)
+
+
+def _table(rows: list[Status]) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("unit", "state", "pid", "ports", "log"):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        state = f"{row.state} ({row.detail})" if row.state == "dead" and row.detail else row.state
+        table.add_row(
+            row.name,
+            f"[{COLOURS[row.state]}]{state}[/]",
+            str(row.pid or ""),
+            " ".join(map(str, row.ports)),
+            str(row.log),
+        )
+    return table
+
+
+def main() -> None:
+    """Run a command; an expected error is one message and exit code 1."""
+    try:
+        app()
+    except BraidError as error:
+        errors.print("error:", style="red", end=" ")
+        errors.print(str(error), markup=False, soft_wrap=True)
+        raise SystemExit(1) from error
+
+
+if __name__ == "__main__":
+    main()
