@@ -14,6 +14,7 @@ from contracts.adapters.made_up import MADE_UP
 from contracts.clock import clear_replay_clock
 from contracts.errors import BraidError
 from contracts.settings import Settings, from_environment
+from infra.airflow.client import DagRun
 from infra.demo import load, model, replay, report, story
 from infra.demo.batch import Batch
 from infra.demo.client import ScorerClient
@@ -60,28 +61,35 @@ def run(
     _backfill(settings, plan, stack, batch, progress)
     with progress.step("training_set", "Joining label rows and features point in time (Feast on Spark)"):
         batch.training_set()
-    with _stack_in_background(stack), progress.step("train", "Training the two-tower beside its baselines; starting the stack"):
+    with (
+        _stack_in_background(stack),
+        progress.step("train", "Training the two-tower beside its baselines; starting the stack"),
+    ):
         batch.train()
     model_figures = model.figures(settings)
     progress.say(f"{model_figures['serves']} serves: Recall@20 {model_figures['recall_at_20']:.3f}")
     for cut in plan.dag_days:
         with progress.step(f"daily_{cut}", f"Day {cut} through Kafka, then its DAG through Airflow"):
             done = batch.daily(cut)
-        progress.say(f"{done.state}: " + ", ".join(f"{task} {s:.0f} s" for task, s in done.task_seconds.items()))
+        progress.say(
+            f"{done.state}: " + ", ".join(f"{name} {task.seconds:.0f} s" for name, task in done.tasks.items())
+        )
     wait_for("the scorer is ready", ScorerClient(settings).ready)
     with progress.step("replay", f"Replaying {plan.replay_on} through Kafka while the scorer is asked"):
         day = read_day_wire(settings, plan.source, plan.replay_on)
         lift = replay.replay(settings, day)
-    progress.say(f"HR@20 of the next added item: {lift.hr20_updated:.3f} updated, {lift.hr20_start:.3f} from start")
+    progress.say(
+        f"HR@20 of the next added item: {lift.hr20_updated:.3f} updated, {lift.hr20_start:.3f} from start"
+    )
     with progress.step("load", "Load: 600 events/s and 95 requests/s, then a burst"):
         loaded = load.run_load(settings, plan)
     with progress.step("story", "One shopper, two events"):
         told = story.tell(settings, plan, day)
     story.show(progress.console, told)
-    online = events_seen_online(settings, [tuple(key.split("/", 1)) for key in loaded.produced])  # type: ignore[misc]
+    online = events_seen_online(settings, loaded.produced)
     with progress.step("refused_day", f"Day {plan.refused_on} with prices × 100: the gate must refuse it"):
         refused, stays = batch.refused_day()
-    progress.say(f"{refused.state} at {_failed_task(refused.task_states)}; yesterday stays online: {stays}")
+    progress.say(f"{refused.state} at {_failed_task(refused)}; yesterday stays online: {stays}")
     with progress.step("checks", "Recomputing every decision and every count from Delta (Spark)"):
         checks = batch.checks()
     with progress.step("export_again", "Making the lists again, to the same bytes"):
@@ -94,10 +102,7 @@ def run(
         "batch": {
             "seconds": {**progress.seconds, **{f"backfill_{k}": v for k, v in backfilled["seconds"].items()}},
             "gates": _gates(settings, backfilled, batch),
-            "dag_runs": [
-                {"cut": r.cut.isoformat(), "state": r.state, "task_seconds": r.task_seconds, "task_states": r.task_states}
-                for r in batch.dag_runs
-            ],
+            "dag_runs": [_shown(run) for run in batch.dag_runs],
             "yesterday_stays": stays,
         },
         "model": model_figures,
@@ -120,7 +125,9 @@ def _backfill(settings: Settings, plan: Plan, stack: LocalStack, batch: Batch, p
     """The tables of the past: the kept ones where nothing they came from changed, else made."""
     kept = Backfill(settings, plan)
     if kept.holds():
-        with progress.step("backfill", f"Restoring the kept backfill {plan.backfill_from} to {plan.backfill_to}"):
+        with progress.step(
+            "backfill", f"Restoring the kept backfill {plan.backfill_from} to {plan.backfill_to}"
+        ):
             kept.restore(batch.backfill_report)
             stack.up(["spark-driver"])
         return
@@ -152,8 +159,18 @@ def _stack_in_background(stack: LocalStack) -> Iterator[None]:
         raise errors[0]
 
 
-def _failed_task(states: dict[str, str]) -> str:
-    return next((task for task, state in states.items() if state == "failed"), "no task")
+def _failed_task(run: DagRun) -> str:
+    return next((name for name, task in run.tasks.items() if task.state == "failed"), "no task")
+
+
+def _shown(run: DagRun) -> report.Report:
+    return {
+        "cut": run.cut.isoformat(),
+        "state": run.state,
+        "seconds": round(run.seconds, 1),
+        "task_seconds": {name: round(task.seconds, 1) for name, task in run.tasks.items()},
+        "task_states": {name: task.state for name, task in run.tasks.items()},
+    }
 
 
 def _data(settings: Settings, plan: Plan, backfilled: report.Report) -> report.Report:
@@ -168,7 +185,7 @@ def _data(settings: Settings, plan: Plan, backfilled: report.Report) -> report.R
         "notice": "" if plan.real else HOW_TO_GET_THE_DATA,
         "events": sum(day["events"] for day in counts.values()),
         "rejected": dict(sorted(rejected.items(), key=lambda pair: -pair[1])),
-        "made_up": list(MADE_UP[plan.source]),
+        "made_up": [f"{what}: {how}" for what, how in MADE_UP[plan.source].items()],
     }
 
 

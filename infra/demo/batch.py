@@ -10,22 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from contracts.settings import Settings
-from infra.airflow import client
+from infra.airflow.client import DagRun, run_daily
 from infra.demo.plan import PRICE_FACTOR, Plan
 from infra.demo.process import run_step
 from infra.demo.state import Backfill
 from infra.demo.topics import wait_until_passed
 from infra.publish import Published, publish_day
-
-
-@dataclass(slots=True)
-class DagRun:
-    """One run of the daily DAG, as Airflow reports it."""
-
-    cut: date
-    state: str
-    task_seconds: dict[str, float]
-    task_states: dict[str, str]
 
 
 @dataclass(slots=True)
@@ -72,16 +62,9 @@ class Batch:
         """Send the day's events through Kafka, then run its DAG through Airflow."""
         sent = self.send(cut, price_factor)
         wait_until_passed(self.settings, sent.events)
-        run = client.run_daily(self.settings, cut)
-        tasks = run.tasks
-        done = DagRun(
-            cut,
-            run.state,
-            {name: round(task.seconds, 1) for name, task in tasks.items()},
-            {name: task.state for name, task in tasks.items()},
-        )
-        self.dag_runs.append(done)
-        return done
+        run = run_daily(self.settings, cut)
+        self.dag_runs.append(run)
+        return run
 
     def refused_day(self) -> tuple[DagRun, bool]:
         """The day with planted prices: its run, and whether yesterday stayed online untouched."""

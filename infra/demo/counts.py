@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-import redis
-
-from contracts import online
-from contracts.features import SESSION
 from contracts.settings import Settings
+from infra.load.online import events_seen_reader
 
 PIPELINE = 500
 
@@ -29,19 +26,13 @@ def lost_and_duplicated(expected: Mapping[str, int], seen: Mapping[str, int]) ->
     return Losses(sum(-gap for gap in gaps if gap < 0), sum(gap for gap in gaps if gap > 0))
 
 
-def events_seen_online(settings: Settings, sessions: Iterable[tuple[str, str]]) -> dict[str, int]:
+def events_seen_online(settings: Settings, sessions: Iterable[str]) -> dict[str, int]:
     """`visitor/session` → `events_seen` of the online store's row, 0 where there is none."""
-    store = redis.Redis.from_url(settings.redis_url)
-    keys = list(sessions)
-    fields = online.fields_of(SESSION)
+    read = events_seen_reader(settings)
+    named = list(sessions)
     found: dict[str, int] = {}
-    for begin in range(0, len(keys), PIPELINE):
-        part = keys[begin : begin + PIPELINE]
-        pipeline = store.pipeline(transaction=False)
-        for visitor, session in part:
-            key = online.redis_key(settings.feast_project, {"visitor_id": visitor, "session_id": session})
-            pipeline.hmget(key, fields)
-        for (visitor, session), values in zip(part, pipeline.execute(), strict=True):
-            version = online.decode_row(SESSION, values)[1]
-            found[f"{visitor}/{session}"] = version[1] if version else 0
+    for begin in range(0, len(named), PIPELINE):
+        part = named[begin : begin + PIPELINE]
+        keys = [(visitor, session) for visitor, session in (name.split("/", 1) for name in part)]
+        found.update(zip(part, read(keys), strict=True))
     return found

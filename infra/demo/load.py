@@ -15,12 +15,6 @@ from infra.demo.plan import Plan
 from infra.demo.process import start, tail
 from infra.demo.topics import wait_for
 
-PACED_EVENTS_PER_SECOND = 600
-PACED_SECONDS = 60
-REQUESTS_PER_SECOND = 95
-REQUEST_SECONDS = 57
-BURST_EVENTS = 70_000
-
 Figures = dict[str, Any]
 
 
@@ -37,13 +31,25 @@ class LoadFigures:
 def run_load(settings: Settings, plan: Plan) -> LoadFigures:
     """Paced events with freshness watched and requests beside them, then a burst for the stream's rate."""
     set_replay_clock(settings.clock_file, plan.load_at, rate=1.0)
-    paced_file, burst_file, requests_file = (settings.run / f"load-{n}.json" for n in ("paced", "burst", "requests"))
-    paced = ["infra.load", "stream", "--prefix", "paced", "--rate", str(PACED_EVENTS_PER_SECOND)]
-    paced += ["--seconds", str(PACED_SECONDS), "--report", str(paced_file)]
-    asked = ["infra.load", "requests", "--rate", str(REQUESTS_PER_SECOND), "--seconds", str(REQUEST_SECONDS)]
-    asked += ["--report", str(requests_file)]
+    paced_file, burst_file, requests_file = (
+        settings.run / f"load-{n}.json" for n in ("paced", "burst", "requests")
+    )
+    size = plan.load
+    paced = ["infra.load", "stream", "--prefix", "paced", "--rate", str(size.events_per_second)]
+    paced += ["--seconds", str(size.seconds), "--report", str(paced_file)]
+    asked = ["infra.load", "requests", "--rate", str(size.requests_per_second)]
+    asked += ["--seconds", str(size.request_seconds), "--report", str(requests_file)]
     _together(settings, {"load-stream": paced, "load-requests": asked})
-    burst = ["infra.load", "burst", "--prefix", "burst", "--events", str(BURST_EVENTS), "--report", str(burst_file)]
+    burst = [
+        "infra.load",
+        "burst",
+        "--prefix",
+        "burst",
+        "--events",
+        str(size.burst_events),
+        "--report",
+        str(burst_file),
+    ]
     _together(settings, {"load-burst": burst})
     figures = [_read(file) for file in (paced_file, burst_file, requests_file)]
     produced = {**figures[0].pop("produced"), **figures[1].pop("produced")}
@@ -61,10 +67,9 @@ def _together(settings: Settings, commands: dict[str, list[str]]) -> None:
 
 def _wait_until_stored(settings: Settings, produced: dict[str, int]) -> None:
     """The stream may lag behind the burst: wait until as many events are stored as were produced."""
-    keys = [(visitor, session) for visitor, session in (key.split("/", 1) for key in produced)]
     wait_for(
         "every produced event reached the online store",
-        lambda: sum(events_seen_online(settings, keys).values()) >= sum(produced.values()),
+        lambda: sum(events_seen_online(settings, produced).values()) >= sum(produced.values()),
         limit_seconds=180,
         poll_seconds=1.0,
     )

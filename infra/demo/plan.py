@@ -9,6 +9,17 @@ from contracts.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
+class LoadPlan:
+    """How much the load pushes: paced events with requests beside them, then a burst."""
+
+    events_per_second: int = 600
+    seconds: int = 60
+    requests_per_second: int = 95
+    request_seconds: int = 57
+    burst_events: int = 70_000
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The demo's calendar.
 
@@ -27,6 +38,7 @@ class Plan:
     replay_on: date
     refused_on: date
     load_at: datetime
+    load: LoadPlan = LoadPlan()
 
     @property
     def served_cut(self) -> date:

@@ -58,7 +58,11 @@ def start(settings: Settings, name: str, arguments: Sequence[str]) -> subprocess
 
 def environment(settings: Settings) -> dict[str, str]:
     """What a room's process needs to see the same settings."""
-    named = {"BRAID_VAR": str(settings.var), "BRAID_PORT_BASE": str(settings.port_base), "TF_CPP_MIN_LOG_LEVEL": "2"}
+    named = {
+        "BRAID_VAR": str(settings.var),
+        "BRAID_PORT_BASE": str(settings.port_base),
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+    }
     if settings.data is not None:
         named["BRAID_DATA"] = str(settings.data)
     return {**os.environ, **named}

@@ -33,7 +33,9 @@ class Progress:
         with self.console.status(what):
             yield
         self.seconds[name] = round(time.perf_counter() - started, 1)
-        self.console.print(f"  {self._stamp()}  done in {self.seconds[name]:.1f} s", style="green", highlight=False)
+        self.console.print(
+            f"  {self._stamp()}  done in {self.seconds[name]:.1f} s", style="green", highlight=False
+        )
 
     def _stamp(self) -> str:
         minutes, seconds = divmod(int(self.elapsed), 60)

@@ -49,16 +49,38 @@ def rows_of(report: Report) -> list[Row]:
     gates = report["batch"]["gates"]
     return [
         Row("events read", f"{report['data']['events']:,}", f"from {report['data']['source']}"),
-        Row("gates passed / failed", f"{gates['passed']} / {gates['failed']}", "the failed one is the planted one"),
-        Row("HR@20 updated", f"{lift['hr20_updated']:.3f}", f"with the session, {lift['targets']:,} added items"),
+        Row(
+            "gates passed / failed",
+            f"{gates['passed']} / {gates['failed']}",
+            "the failed one is the planted one",
+        ),
+        Row(
+            "HR@20 updated",
+            f"{lift['hr20_updated']:.3f}",
+            f"with the session, {lift['targets']:,} added items",
+        ),
         Row("HR@20 from start", f"{lift['hr20_start']:.3f}", "the same requests without the session"),
         Row("stream events", f"{stream['events']:,}", f"{stream['events_per_second']:,.0f}/s into Redis"),
-        Row("lost / duplicated", f"{stream['lost']} / {stream['duplicated']}", "against the counts from Delta"),
-        Row("freshness p50 / p99", f"{fresh['p50']:.0f} / {fresh['p99']:.0f} ms", f"{fresh['sessions']:,} sessions"),
+        Row(
+            "lost / duplicated", f"{stream['lost']} / {stream['duplicated']}", "against the counts from Delta"
+        ),
+        Row(
+            "freshness p50 / p99",
+            f"{fresh['p50']:.0f} / {fresh['p99']:.0f} ms",
+            f"{fresh['sessions']:,} sessions",
+        ),
         Row("requests", f"{requests['count']:,}", f"{requests['non_2xx']} not 2xx, under the load"),
-        Row("request p50 / p99", f"{requests['p50_ms']:.0f} / {requests['p99_ms']:.0f} ms", "open loop, whole HTTP"),
+        Row(
+            "request p50 / p99",
+            f"{requests['p50_ms']:.0f} / {requests['p99_ms']:.0f} ms",
+            "open loop, whole HTTP",
+        ),
         Row("decisions recomputed", f"{parity['decisions']:,}", f"{parity['differences']} differences"),
-        Row("lists", f"{export['rows']:,}", f"rows for {export['users']:,} users; the same bytes on rerun: {export['identical_on_rerun']}"),
+        Row(
+            "lists",
+            f"{export['rows']:,}",
+            f"rows for {export['users']:,} users; the same bytes on rerun: {export['identical_on_rerun']}",
+        ),
         Row("memory", f"{report['memory_mib']:,} MiB", "the peak of all processes together"),
         Row("whole demo", f"{report['seconds'] / 60:.1f} min", "this run"),
     ]
@@ -76,9 +98,9 @@ def write(settings: Settings, report: Report, story: Story) -> Path:
 def render(report: Report, story: Story) -> str:
     """The page as HTML."""
     here = jinja2.FileSystemLoader(Path(__file__).parent)
-    template = jinja2.Environment(loader=here, autoescape=True, undefined=jinja2.StrictUndefined).get_template(
-        "page.html.j2"
-    )
+    template = jinja2.Environment(
+        loader=here, autoescape=True, undefined=jinja2.StrictUndefined
+    ).get_template("page.html.j2")
     runs = report["batch"]["dag_runs"]
     tasks = list(dict.fromkeys(task for run in runs for task in run["task_states"]))
     first = set(ids_of(story.answers[0]))

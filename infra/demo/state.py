@@ -13,7 +13,21 @@ from infra.demo.plan import Plan
 
 # What the backfilled tables are a function of, beside the data.
 MAKERS = ("contracts", "spark_jobs", "infra/adapt.py", "infra/dayfiles.py", "infra/simulator", "uv.lock")
-WIPED = ("lake", "days", "serving", "exports", "mlflow", "feast", "flink", "kafka", "redis", "airflow", "gx", "run", "logs")
+WIPED = (
+    "lake",
+    "days",
+    "serving",
+    "exports",
+    "mlflow",
+    "feast",
+    "flink",
+    "kafka",
+    "redis",
+    "airflow",
+    "gx",
+    "run",
+    "logs",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,11 @@ def tell(settings: Settings, plan: Plan, events: Sequence[dict[str, Any]]) -> St
     at = plan.load_at + timedelta(hours=4)
     set_replay_clock(settings.clock_file, at, rate=1.0)
     client = ScorerClient(settings)
-    who = {"visitor_id": model[0]["visitor_id"], "user_id": model[0].get("user_id"), "session_id": "demo-story"}
+    who = {
+        "visitor_id": model[0]["visitor_id"],
+        "user_id": model[0].get("user_id"),
+        "session_id": "demo-story",
+    }
     answers, waits = [client.recommend(**who, count=SHOWN)], []
     for n in range(2):
         began = time.perf_counter()
@@ -60,12 +64,17 @@ def tell(settings: Settings, plan: Plan, events: Sequence[dict[str, Any]]) -> St
 
 def show(console: Console, story: Story) -> None:
     """The three lists side by side, with reasons and feature ages."""
-    table = Table(title=f"One shopper ({story.user_id or story.visitor_id}): the list after each event", show_lines=False)
+    table = Table(
+        title=f"One shopper ({story.user_id or story.visitor_id}): the list after each event",
+        show_lines=False,
+    )
     heads = ("at first", *(f"after adding {item}" for item in story.added))
     for head in heads:
         table.add_column(head, overflow="fold")
     for row in zip(*(answer["results"] for answer in story.answers), strict=False):
-        table.add_row(*(f"{result['item_id']} {result['title']}\n  [dim]{_why(result)}[/dim]" for result in row))
+        table.add_row(
+            *(f"{result['item_id']} {result['title']}\n  [dim]{_why(result)}[/dim]" for result in row)
+        )
     console.print(table)
     for answer, waited in zip(story.answers[1:], story.waited_ms, strict=True):
         session, user = answer["features"]["session"], answer["features"]["user"]
@@ -81,7 +90,12 @@ def _a_shopper(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     for session in by_session(events):
         adds = [event for event in session if event["event_name"] == "add_to_cart"]
         items = {event["items"][0]["item_id"] for event in adds[:2]}
-        if adds and adds[0].get("user_id") and adds[0]["consent"]["personalization"] == "granted" and len(items) == 2:
+        if (
+            adds
+            and adds[0].get("user_id")
+            and adds[0]["consent"]["personalization"] == "granted"
+            and len(items) == 2
+        ):
             return adds[:2]
     raise LookupError("the replayed day has no known, consenting user who adds two items")
 

@@ -11,12 +11,13 @@ from contracts.errors import BraidError
 from contracts.settings import TOPICS, Settings
 
 
-
 class NotSeenError(BraidError):
     """Something that was sent did not arrive in time."""
 
 
-def wait_for(what: str, holds: Callable[[], bool], limit_seconds: float = 120.0, poll_seconds: float = 0.1) -> None:
+def wait_for(
+    what: str, holds: Callable[[], bool], limit_seconds: float = 120.0, poll_seconds: float = 0.1
+) -> None:
     """Wait until `holds()`.
 
     Raises:
@@ -25,7 +26,9 @@ def wait_for(what: str, holds: Callable[[], bool], limit_seconds: float = 120.0,
     deadline = time.monotonic() + limit_seconds
     while not holds():
         if time.monotonic() > deadline:
-            raise NotSeenError(f"{what}: not so after {limit_seconds:.0f} s; see `make status` and its log files")
+            raise NotSeenError(
+                f"{what}: not so after {limit_seconds:.0f} s; see `make status` and its log files"
+            )
         time.sleep(poll_seconds)
 
 
@@ -36,7 +39,9 @@ def wait_until_passed(settings: Settings, at_least: int) -> None:
 
         def passed() -> bool:
             raw = _length(consumer, settings, TOPICS.events_raw)
-            through = _length(consumer, settings, TOPICS.events) + _length(consumer, settings, TOPICS.rejected_events)
+            through = _length(consumer, settings, TOPICS.events) + _length(
+                consumer, settings, TOPICS.rejected_events
+            )
             return raw >= at_least and through >= raw
 
         wait_for("the gateway moved every event", passed)
