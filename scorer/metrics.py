@@ -1,0 +1,53 @@
+"""Every metric of the scorer, in one typed list."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+
+MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+BUCKETS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+
+class Metrics:
+    """The counters of one service; each service has a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self.requests = self._counter(
+            "requests", "Recommend requests by what was answered", "placement", "status", "rung"
+        )
+        self.request_seconds = Histogram(
+            "braid_scorer_request_seconds",
+            "Time of a recommend request inside the scorer",
+            ("placement",),
+            registry=self.registry,
+            buckets=BUCKETS,
+        )
+        self.decisions = self._counter(
+            "decisions", "Decision records: produced, dropped (queue full), failed (not delivered)", "outcome"
+        )
+        self.events = self._counter("events", "Events at /v1/events: accepted, rejected, failed", "outcome")
+        self.redis_errors = self._counter(
+            "redis_errors", "Reads that gave no rows: error, timeout, open (breaker), unreadable row", "kind"
+        )
+        self.model_errors = self._counter("model_errors", "Decisions that failed and fell to popular")
+        self.snapshots_refused = self._counter("snapshots_refused", "Snapshots that failed their checks")
+        self.snapshot = Gauge(
+            "braid_scorer_snapshot_info",
+            "1 for the snapshot that serves",
+            ("version", "model_version", "kind"),
+            registry=self.registry,
+        )
+
+    def _counter(self, name: str, documentation: str, *labels: str) -> Counter:
+        return Counter(f"braid_scorer_{name}", documentation, labels, registry=self.registry)
+
+    def serves(self, version: str, model_version: str, kind: str) -> None:
+        """Say which snapshot serves from now on."""
+        self.snapshot.clear()
+        self.snapshot.labels(version, model_version, kind).set(1)
+
+    def page(self) -> bytes:
+        """The text that Prometheus scrapes."""
+        return generate_latest(self.registry)

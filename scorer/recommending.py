@@ -1,0 +1,159 @@
+"""The path of a request: rows in one round trip, one decision, the answer, and its record to Kafka."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from http import HTTPStatus
+from time import perf_counter
+
+import msgspec
+from confluent_kafka import KafkaError
+
+from contracts.clock import Clock, to_micros
+from contracts.decisions import Decision, Result
+from contracts.placements import Placement
+from contracts.settings import TOPICS
+from models.decide.artifacts import Served
+from models.decide.decide import Decided, Shopper, decide
+from models.decide.snapshot import Snapshot
+from scorer.metrics import Metrics
+from scorer.outbox import Outbox, Record
+from scorer.problems import ProblemError
+from scorer.shopper import Known, failed, keys_of, known
+from scorer.snapshots import Follower
+from scorer.store import FeatureStore, StoreUnavailableError
+from scorer.wire import RecommendAnswer, RecommendedItem, RecommendRequest
+
+LOG = logging.getLogger("scorer.recommending")
+MODEL_ERRORS = (ValueError, RuntimeError, IndexError, KeyError, TypeError)
+"""What a broken tower or table raises in numpy and LiteRT."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request at its moment."""
+
+    decision_id: str
+    at_micros: int
+    placement: Placement
+    request: RecommendRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Recommender:
+    """Answers one request after the other; `new_id` makes decision ids."""
+
+    store: FeatureStore
+    follower: Follower
+    decisions: Outbox
+    clock: Clock
+    metrics: Metrics
+    new_id: Callable[[], str]
+
+    async def recommend(self, placement: Placement, request: RecommendRequest) -> RecommendAnswer:
+        """The answer to one request, and its decision record on the way to Kafka.
+
+        Raises:
+            ProblemError: more items are wanted than the placement shows, or nothing was published yet.
+        """
+        began = perf_counter()
+        count = _count(placement, request)
+        serving = self.follower.serving
+        if serving is None:
+            raise ProblemError(
+                HTTPStatus.SERVICE_UNAVAILABLE, "nothing was published yet", [self.follower.missing]
+            )
+        now_micros = to_micros(self.clock.now())
+        facts = await self._known(request, now_micros)
+        decided = self._decide(serving, facts.shopper, placement, count)
+        ask = Ask(self.new_id(), now_micros, placement, request)
+        decision = _decision(ask, serving.snapshot.model_version, facts, decided)
+        self._record(decision)
+        return _answer(decision, serving.snapshot, facts, round((perf_counter() - began) * 1000, 3))
+
+    async def _known(self, request: RecommendRequest, now_micros: int) -> Known:
+        shown = [] if request.item_id is None else [request.item_id]
+        exclude = [*request.exclude_items, *shown]
+        keys = keys_of(request)
+        try:
+            rows = await self.store.read(keys)
+        except StoreUnavailableError as error:
+            return failed(str(error), exclude)
+        return known(list(zip(keys, rows, strict=True)), now_micros, exclude)
+
+    def _decide(self, serving: Served, shopper: Shopper, placement: Placement, count: int) -> Decided:
+        """A model that fails costs the rung, never the answer."""
+        try:
+            return decide(serving.snapshot, shopper, placement, count, serving.query)
+        except MODEL_ERRORS as error:
+            self.metrics.model_errors.inc()
+            LOG.error("the champion failed", exc_info=error, extra={"snapshot": serving.snapshot.version})
+            cause = f"the champion failed ({type(error).__name__})"
+            nobody = Shopper(failure=cause, exclude=[*shopper.exclude, *shopper.carted])
+            return decide(serving.snapshot, nobody, placement, count, None)
+
+    def _record(self, decision: Decision) -> None:
+        """Queue the record; a full queue is counted and costs nothing else."""
+        record = Record(TOPICS.decisions, decision.decision_id, msgspec.json.encode(decision))
+        queued = self.decisions.send(record, self._delivered)
+        self.metrics.decisions.labels("produced" if queued else "dropped").inc()
+
+    def _delivered(self, error: KafkaError | None) -> None:
+        if error is not None:
+            self.metrics.decisions.labels("failed").inc()
+            LOG.error("a decision was not delivered", extra={"cause": str(error.str())})
+
+
+def _decision(ask: Ask, model_version: str, facts: Known, decided: Decided) -> Decision:
+    return Decision(
+        decision_id=ask.decision_id,
+        decided_at=ask.at_micros,
+        placement=ask.placement.name,
+        visitor_id=ask.request.visitor_id,
+        user_id=ask.request.user_id,
+        session_id=ask.request.session_id,
+        results=decided.results,
+        model_version=model_version,
+        degraded=decided.degraded,
+        rows=list(facts.rows),
+    )
+
+
+def _count(placement: Placement, request: RecommendRequest) -> int:
+    count = placement.default_count if request.count is None else request.count
+    if count > placement.max_count:
+        raise ProblemError(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            f"count is {count}; placement {placement.name!r} shows at most {placement.max_count}",
+        )
+    return count
+
+
+def _answer(decision: Decision, snapshot: Snapshot, facts: Known, took_ms: float) -> RecommendAnswer:
+    return RecommendAnswer(
+        decision_id=decision.decision_id,
+        attribution_token=f"{decision.placement}.{decision.decision_id}",
+        placement=decision.placement,
+        results=[_item(result, snapshot) for result in decision.results],
+        model_version=decision.model_version,
+        snapshot_version=snapshot.version,
+        degraded=decision.degraded,
+        features=facts.states,
+        took_ms=took_ms,
+    )
+
+
+def _item(result: Result, snapshot: Snapshot) -> RecommendedItem:
+    at = snapshot.index[result.item_id]
+    return RecommendedItem(
+        item_id=result.item_id,
+        title=snapshot.titles[at],
+        price=f"{Decimal(snapshot.price_minor[at]) / 100:.2f}",
+        currency=snapshot.currency[at],
+        score=result.score,
+        source=result.source,
+        reasons=result.reasons,
+    )

@@ -1,0 +1,99 @@
+"""One scorer: what it holds, how it starts and stops, and what it still waits for."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from contracts.clock import Clock
+from contracts.settings import Settings
+from scorer.ingest import DELIVERY_SECONDS, Ingest
+from scorer.metrics import Metrics
+from scorer.outbox import Outbox
+from scorer.recommending import Recommender
+from scorer.snapshots import Follower
+from scorer.store import READ_BUDGET_SECONDS, FeatureStore
+
+EVENTS_QUEUED = 50_000
+DECISIONS_QUEUED = 100_000
+DECISION_DELIVERY_SECONDS = 120.0
+"""Decisions outlast a restart of the broker; nobody waits for them."""
+REACH_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Where a scorer finds what it needs."""
+
+    redis_url: str
+    kafka_bootstrap: str
+    serving: Path
+    project: str
+    clock: Clock
+    redis_budget_seconds: float = READ_BUDGET_SECONDS
+    decisions_queued: int = DECISIONS_QUEUED
+
+    @classmethod
+    def of(cls, settings: Settings) -> Options:
+        return cls(
+            redis_url=settings.redis_url,
+            kafka_bootstrap=settings.kafka_bootstrap,
+            serving=settings.serving,
+            project=settings.feast_project,
+            clock=settings.clock(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The parts of one scorer that the routes call."""
+
+    metrics: Metrics
+    follower: Follower
+    store: FeatureStore
+    events: Outbox
+    recommender: Recommender
+    ingest: Ingest
+
+    async def missing(self) -> list[str]:
+        """What keeps it from serving fully; empty when it is ready."""
+        redis = await self.store.ping()
+        kafka = await asyncio.to_thread(self.events.reach, REACH_SECONDS)
+        found = [] if self.follower.serving else [self.follower.missing]
+        found += [f"redis: {redis}"] if redis else []
+        return found + ([f"kafka: {kafka}"] if kafka else [])
+
+
+@asynccontextmanager
+async def running(options: Options) -> AsyncIterator[Service]:
+    """A started scorer; at the end what is queued is delivered and everything is closed."""
+    metrics = Metrics()
+    follower = Follower(options.serving, metrics)
+    store = FeatureStore(options.redis_url, options.project, metrics, options.redis_budget_seconds)
+    events = Outbox(options.kafka_bootstrap, EVENTS_QUEUED, DELIVERY_SECONDS)
+    decisions = Outbox(options.kafka_bootstrap, options.decisions_queued, DECISION_DELIVERY_SECONDS)
+    await follower.look()
+    following = asyncio.create_task(follower.follow(), name="follow snapshots")
+    try:
+        yield Service(
+            metrics,
+            follower,
+            store,
+            events,
+            Recommender(store, follower, decisions, options.clock, metrics, new_id),
+            Ingest(events, options.clock, metrics, new_id),
+        )
+    finally:
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+        await store.close()
+        await asyncio.gather(asyncio.to_thread(events.close), asyncio.to_thread(decisions.close))
+
+
+def new_id() -> str:
+    """A name that no other decision or request has."""
+    return uuid.uuid4().hex

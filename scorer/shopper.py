@@ -1,0 +1,173 @@
+"""What may be known of a shopper: consent first, then each row against its age. Pure.
+
+Without `personalization` no row of the shopper is used, shown or recorded. A session row that an earlier
+consent wrote is not used either: a new grant starts empty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+
+from contracts.consent import changed_at_of, granted, newest
+from contracts.decisions import Row
+from contracts.features import CONSENT, SESSION, USER, USER_EMBEDDING, View
+from contracts.online import StoredRow
+from models.decide.decide import Shopper
+from scorer.store import RowKey
+from scorer.wire import FeatureStates, RecommendRequest, RowState
+
+PURPOSE = "personalization"
+MICROS_PER_SECOND = 1_000_000
+NOT_ASKED = RowState()
+NOTHING_READ = FeatureStates(session=NOT_ASKED, user=NOT_ASKED)
+UNREADABLE_CONSENT = "the consent row is unreadable"
+
+Read = tuple[RowKey, StoredRow | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A shopper for `models.decide`, and what answer and decision record say of the rows."""
+
+    shopper: Shopper
+    states: FeatureStates = NOTHING_READ
+    rows: tuple[Row, ...] = ()
+
+
+def keys_of(request: RecommendRequest) -> list[RowKey]:
+    """The rows that a request needs: consent of user and device, then session, user and embedding."""
+    keys = [RowKey(CONSENT, {"shopper_id": f"visitor:{request.visitor_id}"})]
+    if request.session_id is not None:
+        session = {"visitor_id": request.visitor_id, "session_id": request.session_id}
+        keys.append(RowKey(SESSION, session))
+    if request.user_id is not None:
+        user = {"user_id": request.user_id}
+        consent = {"shopper_id": f"user:{request.user_id}"}
+        keys += [RowKey(CONSENT, consent), RowKey(USER, user), RowKey(USER_EMBEDDING, user)]
+    return keys
+
+
+def failed(cause: str, exclude: Sequence[str]) -> Known:
+    """Nothing could be read."""
+    return Known(Shopper(failure=cause, exclude=exclude))
+
+
+def known(reads: Sequence[Read], now_micros: int, exclude: Sequence[str]) -> Known:
+    """What the rows that were read say of the shopper at `now_micros`."""
+    consents = [row for key, row in reads if key.view is CONSENT]
+    if any(row is None for row in consents):
+        return failed(UNREADABLE_CONSENT, exclude)
+    choice = _choice(consents, now_micros)
+    if choice is None:
+        return Known(Shopper(exclude=exclude))
+    session = _Judged.of(SESSION, reads, now_micros).written_under(choice)
+    user = _Judged.of(USER, reads, now_micros)
+    embedding = _Judged.of(USER_EMBEDDING, reads, now_micros)
+    vector = embedding.features.get("user_vector")
+    shopper = Shopper(
+        session_items=session.items("session_last_items"),
+        carted=session.items("session_last_carted"),
+        user_items=user.items("user_last_items"),
+        vector=None if vector is None else np.asarray(vector, np.float32),
+        vector_model=cast("str | None", embedding.features.get("user_vector_model")),
+        consent_granted=True,
+        session_problem=session.problem,
+        user_problem=user.problem,
+        exclude=exclude,
+    )
+    used = (judged.record() for judged in (session, user, embedding))
+    states = FeatureStates(session=session.state(), user=user.state())
+    return Known(shopper, states, tuple(row for row in used if row is not None))
+
+
+def _choice(consents: Iterable[StoredRow | None], now_micros: int) -> str | None:
+    """The newest choice when it grants and is not older than the consent view's budget, else None."""
+    fresh: dict[str, bool] = {}
+    for row in consents:
+        state = row.features["consent_state"] if row else None
+        if row is not None and isinstance(state, str):
+            age = _age_seconds(row, now_micros)
+            fresh[state] = fresh.get(state, False) or (age is not None and age <= CONSENT.freshness_seconds)
+    choice = newest(list(fresh))
+    return choice if choice is not None and granted(choice, PURPOSE) and fresh[choice] else None
+
+
+def _age_seconds(row: StoredRow, now_micros: int) -> float | None:
+    if row.event_time_micros is None:
+        return None
+    return (now_micros - row.event_time_micros) / MICROS_PER_SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A row, whether it was asked for, and why it cannot be used though there should be one."""
+
+    view: View
+    key: dict[str, str] | None = None
+    row: StoredRow | None = None
+    age_seconds: float | None = None
+    problem: str | None = None
+
+    @classmethod
+    def of(cls, view: View, reads: Sequence[Read], now_micros: int) -> _Judged:
+        for key, row in reads:
+            if key.view is view:
+                return cls._asked(key, row, now_micros)
+        return cls(view)
+
+    @classmethod
+    def _asked(cls, key: RowKey, row: StoredRow | None, now_micros: int) -> _Judged:
+        view = key.view
+        if row is None:
+            return cls(view, key.key, problem=f"{view.name} row is unreadable")
+        age = _age_seconds(row, now_micros)
+        stale = age is not None and age > view.freshness_seconds
+        problem = (
+            f"{view.name} row is {age:.0f} s old, its budget is {view.freshness_seconds} s" if stale else None
+        )
+        return cls(view, key.key, row, age, problem)
+
+    def written_under(self, choice: str) -> _Judged:
+        """This row, or none when it is from before the consent that holds."""
+        if self.row is None or not self.row.found:
+            return self
+        changed_at = self.row.features["consent_changed_at"]
+        if isinstance(changed_at, int) and changed_at >= changed_at_of(choice):
+            return self
+        return _Judged(self.view)
+
+    @property
+    def features(self) -> dict[str, object]:
+        """Empty when the row must not be used."""
+        return {} if self.row is None or self.problem else dict(self.row.features)
+
+    def items(self, feature: str) -> list[str]:
+        value = self.features.get(feature)
+        return value if isinstance(value, list) else []
+
+    def state(self) -> RowState:
+        if self.row is None:
+            return NOT_ASKED
+        return RowState(found=self.row.found, age_seconds=self.age_seconds, version=self.row.version)
+
+    def record(self) -> Row | None:
+        """The row for the decision record; vectors stay out, their model and version name them."""
+        if self.key is None or self.row is None or self.problem:
+            return None
+        plain = {
+            name: cast("int | str | list[str] | None", value)
+            for name, value in self.row.features.items()
+            if name != "user_vector"
+        }
+        return Row(
+            view=self.view.name,
+            key=self.key,
+            found=self.row.found,
+            version=self.row.version,
+            age_seconds=self.age_seconds,
+            features=plain,
+        )

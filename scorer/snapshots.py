@@ -1,0 +1,123 @@
+"""Follows what is published: opens and checks a new snapshot beside the old one, then swaps; a bad one is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import zipfile
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+from contracts.errors import BraidError
+from models.decide.artifacts import CURRENT, Served, SnapshotError, current_version, open_served
+from models.decide.query import NO_ITEM, SLOTS
+from scorer.metrics import Metrics
+
+LOG = logging.getLogger("scorer.snapshots")
+FOLLOW_SECONDS = 0.5
+UNUSABLE = (BraidError, OSError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile)
+"""What files that are not a snapshot raise on their way through JSON, numpy and LiteRT."""
+
+Stamp: TypeAlias = tuple[int, int, int]
+
+
+class Follower:
+    """Holds the snapshot that serves; `serving` is replaced as a whole, never changed."""
+
+    def __init__(self, folder: Path, metrics: Metrics) -> None:
+        self._folder = folder
+        self._metrics = metrics
+        self._stamp: Stamp | None = None
+        self._refused: str | None = None
+        self.serving: Served | None = None
+
+    @property
+    def missing(self) -> str:
+        """Why there is no snapshot."""
+        return self._refused or f"snapshot: nothing was published ({CURRENT} is not there); run the daily DAG"
+
+    async def follow(self) -> None:
+        """Look for a new snapshot for ever."""
+        while True:
+            await self.look()
+            await asyncio.sleep(FOLLOW_SECONDS)
+
+    async def look(self) -> None:
+        """Open what is current if the pointer changed since the last look."""
+        stamp = _stamp_of(self._folder / CURRENT)
+        if stamp is None or stamp == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            served = await asyncio.to_thread(self._opened)
+        except UNUSABLE as error:
+            self._refuse(f"snapshot refused: {type(error).__name__}: {error}")
+        else:
+            if served is not None:
+                self._swap(served)
+
+    def _opened(self) -> Served | None:
+        """The current snapshot, checked; None when it is the one that serves."""
+        version = current_version(self._folder)
+        if version is None or (self.serving is not None and self.serving.snapshot.version == version):
+            return None
+        served = open_served(self._folder / version)
+        check(served)
+        return served
+
+    def _swap(self, served: Served) -> None:
+        snapshot = served.snapshot
+        self.serving = served
+        self._refused = None
+        self._metrics.serves(snapshot.version, snapshot.model_version, snapshot.kind)
+        LOG.info("snapshot serves", extra={"version": snapshot.version, "items": len(snapshot.ids)})
+
+    def _refuse(self, cause: str) -> None:
+        self._refused = cause
+        self._metrics.snapshots_refused.inc()
+        LOG.error("snapshot refused; the last good one stays", extra={"cause": cause})
+
+
+def check(served: Served) -> None:
+    """See that the arrays belong together and that the query tower runs.
+
+    Raises:
+        SnapshotError: they do not; the message says which.
+    """
+    snapshot = served.snapshot
+    items = len(snapshot.ids)
+    lengths = {
+        "titles": len(snapshot.titles),
+        "price_minor": len(snapshot.price_minor),
+        "currency": len(snapshot.currency),
+        "in_stock": len(snapshot.in_stock),
+        "popularity": len(snapshot.popularity),
+    }
+    if snapshot.kind == "two_tower":
+        lengths["item_vectors"] = len(snapshot.vectors)
+    if snapshot.kind == "item_knn":
+        lengths["knn"] = len(snapshot.neighbours)
+    wrong = {name: length for name, length in lengths.items() if length != items}
+    if items == 0 or wrong:
+        raise SnapshotError(f"{snapshot.version}: {items} items, but {wrong or 'there must be some'}")
+    if served.query is not None:
+        _try_query(served)
+
+
+def _try_query(served: Served) -> None:
+    """A tower is asked once for nobody before it is asked for somebody."""
+    assert served.query is not None
+    vector = served.query(np.full(SLOTS, NO_ITEM, np.int32), np.zeros(SLOTS, np.int32))
+    if vector.shape != served.snapshot.vectors.shape[1:]:
+        raise SnapshotError(f"{served.snapshot.version}: the query tower answers {vector.shape}")
+
+
+def _stamp_of(path: Path) -> Stamp | None:
+    """Changes when the file is replaced."""
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    return stat.st_ino, stat.st_mtime_ns, stat.st_size

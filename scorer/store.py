@@ -1,0 +1,105 @@
+"""Reads feature rows from Redis: all rows of a request in one round trip, within a budget, behind a breaker."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from redis.asyncio import ConnectionPool, Redis
+from redis.exceptions import RedisError
+
+from contracts.features import View
+from contracts.online import StoredRow, decode_row, fields_of, redis_key
+from scorer.breaker import Breaker
+from scorer.metrics import Metrics
+
+LOG = logging.getLogger("scorer.store")
+READ_BUDGET_SECONDS = 0.1
+"""Far above the 1 ms of a read, so that a stall of the machine is no failure of Redis."""
+CONNECT_SECONDS = 0.5
+PING_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class RowKey:
+    """One row to read: its view, and the values of the view's join keys."""
+
+    view: View
+    key: dict[str, str]
+
+
+class StoreUnavailableError(Exception):
+    """The store gave no answer; the message is the cause, fit to be shown."""
+
+
+class FeatureStore:
+    """The online store, as the scorer sees it."""
+
+    def __init__(
+        self, url: str, project: str, metrics: Metrics, budget_seconds: float = READ_BUDGET_SECONDS
+    ) -> None:
+        pool: ConnectionPool = ConnectionPool.from_url(url, socket_connect_timeout=CONNECT_SECONDS)
+        self._redis: Redis = Redis(connection_pool=pool)
+        self._pool = pool
+        self._project = project
+        self._metrics = metrics
+        self._budget_seconds = budget_seconds
+        self._breaker = Breaker()
+
+    async def read(self, rows: Sequence[RowKey]) -> list[StoredRow | None]:
+        """The rows in the order asked; None for one that cannot be read as its view declares.
+
+        Raises:
+            StoreUnavailableError: no answer within the budget, or the breaker is open.
+        """
+        if not self._breaker.allows():
+            raise self._unavailable("open", "Redis is left alone after failures in a row")
+        try:
+            async with asyncio.timeout(self._budget_seconds):
+                answers = await self._fetch(rows)
+        except TimeoutError:
+            self._breaker.failed()
+            raise self._unavailable("timeout", "Redis gave no answer in time") from None
+        except (RedisError, OSError) as error:
+            self._breaker.failed()
+            raise self._unavailable("error", f"Redis failed ({type(error).__name__})") from error
+        self._breaker.succeeded()
+        return [self._decoded(row, answer) for row, answer in zip(rows, answers, strict=True)]
+
+    async def ping(self) -> str | None:
+        """Why Redis cannot be reached; None when it can."""
+        try:
+            async with asyncio.timeout(PING_SECONDS):
+                await self._redis.ping()
+        except TimeoutError:
+            return f"no answer within {PING_SECONDS:g} s"
+        except (RedisError, OSError) as error:
+            return str(error)
+        return None
+
+    async def close(self) -> None:
+        await self._redis.aclose()
+        await self._pool.disconnect()
+
+    async def _fetch(self, rows: Sequence[RowKey]) -> list[list[bytes | None] | Exception]:
+        """One write, one read; an error of one command stands in its place."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for row in rows:
+            pipeline.execute_command("HMGET", redis_key(self._project, row.key), *fields_of(row.view))
+        return await pipeline.execute(raise_on_error=False)
+
+    def _decoded(self, row: RowKey, answer: list[bytes | None] | Exception) -> StoredRow | None:
+        try:
+            if isinstance(answer, Exception):
+                raise ValueError(str(answer))
+            return decode_row(row.view, answer)
+        except ValueError as error:
+            self._metrics.redis_errors.labels("unreadable").inc()
+            LOG.warning("unreadable row", extra={"view": row.view.name, "cause": str(error)})
+            return None
+
+    def _unavailable(self, kind: str, cause: str) -> StoreUnavailableError:
+        self._metrics.redis_errors.labels(kind).inc()
+        return StoreUnavailableError(cause)

@@ -1,0 +1,115 @@
+"""What goes over HTTP, as typed structs: they decode the bodies, encode the answers and make the OpenAPI."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from contracts.decisions import Degraded
+
+MAX_EXCLUDED_ITEMS = 1000
+
+# `$(?!\n)`: Python's `$` alone lets a trailing newline pass; this form reads the same in JSON Schema.
+# Surrogates stand in no UTF-8 text, so no key of a store could be made of them.
+NO_CONTROL = r"^[^\x00-\x1f\x7f\ud800-\udfff]+$(?!\n)"
+
+Identifier = Annotated[str, Meta(min_length=1, max_length=128, pattern=NO_CONTROL)]
+ItemId = Annotated[str, Meta(min_length=1, max_length=64, pattern=NO_CONTROL)]
+Count = Annotated[int, Meta(ge=1, le=1000)]
+Excluded = Annotated[list[ItemId], Meta(max_length=MAX_EXCLUDED_ITEMS)]
+
+
+class RecommendRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who asks, and what must not be shown.
+
+    `item_id` is the product whose page is open. `count` defaults to the placement's and is at most its maximum.
+    """
+
+    visitor_id: Identifier
+    session_id: Identifier | None = None
+    user_id: Identifier | None = None
+    item_id: ItemId | None = None
+    count: Count | None = None
+    exclude_items: Excluded = []
+
+
+class RecommendedItem(msgspec.Struct, frozen=True, kw_only=True):
+    """One item, best first; `price` is a decimal, `source` says what retrieved it."""
+
+    item_id: str
+    title: str
+    price: str
+    currency: str
+    score: float
+    source: str
+    reasons: list[str]
+
+
+class RowState(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a feature row was found, how old it is, and its version; without consent it is never shown."""
+
+    found: bool = False
+    age_seconds: float | None = None
+    version: tuple[int, int] | None = None
+
+
+class FeatureStates(msgspec.Struct, frozen=True, kw_only=True):
+    """The rows of the stream strand (session) and of the batch strand (user)."""
+
+    session: RowState
+    user: RowState
+
+
+class RecommendAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The items, what made them, and on which rung of the ladder; `took_ms` is the time inside the scorer."""
+
+    decision_id: str
+    attribution_token: str
+    placement: str
+    results: list[RecommendedItem]
+    model_version: str
+    snapshot_version: str
+    degraded: Degraded
+    features: FeatureStates
+    took_ms: float
+
+
+class BrokenRule(msgspec.Struct, frozen=True, kw_only=True):
+    """One broken rule of one field of an event."""
+
+    field: str
+    value: str
+    rule: str
+
+
+class EventStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one event; `index` is its place in the request. A rejected one is kept with its reasons."""
+
+    index: int
+    status: str
+    event_id: str | None
+    violations: list[BrokenRule]
+
+
+class EventsAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """One status per event, in the request's order."""
+
+    accepted: int
+    rejected: int
+    results: list[EventStatus]
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """The process is alive."""
+
+    status: str
+
+
+class Readiness(msgspec.Struct, frozen=True, kw_only=True):
+    """What serves now."""
+
+    status: str
+    snapshot_version: str
+    model_version: str
