@@ -1,0 +1,76 @@
+"""What no source of ours has, drawn without chance: consent by a stable hash, times within a minute."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from hashlib import blake2b
+
+from contracts.adapters.wire import Record
+
+DENY_SHARE = 0.1
+MINUTE_MICROS = 60 * 1_000_000
+CONSENT = (
+    "drawn per shopper by a stable hash; 10 % deny personalization, email and push together, the rest grant "
+    "them; analytics is granted, ads unknown, chosen before the first event"
+)
+MADE_UP = {
+    "online-retail": {
+        "times within the minute": "the source gives minutes; its lines are spread evenly over their minute in "
+        "file order; the shop's local time is read as UTC",
+        "consent": CONSENT,
+        "sessions": "each invoice is one; the order of its lines stands for the order of adding",
+        "availability": "what was sold is in stock; the quantity is unknown",
+        "platform": "web",
+    },
+    "rees46": {
+        "consent": CONSENT,
+        "titles": "brand, last part of the category and product id, for the source has none",
+        "currency": "US dollars; the source does not say",
+        "visitors": "one device a user",
+        "availability": "what was seen is in stock; the quantity is unknown",
+        "platform": "web",
+    },
+    "simulator": {"the whole shop": "drawn by infra.simulator from its seed"},
+}
+"""What each source lacks and its adapter invents: name → how. Said wherever its data is shown."""
+
+
+def unit_hash(text: str, salt: str) -> float:
+    """A number in [0, 1) that depends on the texts alone."""
+    digest = blake2b(text.encode(), digest_size=8, key=salt.encode()).digest()
+    return int.from_bytes(digest, "big") / 2**64
+
+
+def drawn_consent(shopper: str, changed_at: str) -> Record:
+    """The wire form of a shopper's consent, chosen at `changed_at` (RFC 3339)."""
+    asked = "denied" if unit_hash(shopper, "consent") < DENY_SHARE else "granted"
+    return {
+        "analytics": "granted",
+        "personalization": asked,
+        "ads": "unknown",
+        "email": asked,
+        "push": asked,
+        "changed_at": changed_at,
+    }
+
+
+def spread(minutes: Sequence[int]) -> tuple[list[int], int]:
+    """Times for the lines of one invoice, and for what closes it.
+
+    Args:
+        minutes: the minute of each line, in file order (epoch µs).
+
+    Returns:
+        A time a line, evenly spaced within its minute, and the time after the last line of the last minute.
+        Three lines of one minute and the closing event stand at second 0, 15, 30 and 45.
+    """
+    last = max(minutes)
+    slots = Counter(minutes)
+    slots[last] += 1
+    taken: Counter[int] = Counter()
+    times = []
+    for minute in minutes:
+        times.append(minute + taken[minute] * MINUTE_MICROS // slots[minute])
+        taken[minute] += 1
+    return times, last + taken[last] * MINUTE_MICROS // slots[last]

@@ -1,0 +1,106 @@
+"""REES46's multi-category store: views, carts and purchases with sessions, a line an event.
+
+Each day is adapted from its own file alone; a product has one catalog update a day, from its first event on.
+
+Source: REES46, "eCommerce behavior data from multi category store", https://rees46.com/en/datasets
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+
+from contracts.adapters.made_up import drawn_consent
+from contracts.adapters.wire import DUPLICATE, PRICE, Record, Refused, WireDay, by_time, rows_of
+from contracts.clock import to_rfc3339
+from contracts.events import SCHEMA_VERSION
+
+COLUMNS = (
+    "event_time",
+    "event_type",
+    "product_id",
+    "category_id",
+    "category_code",
+    "brand",
+    "price",
+    "user_id",
+    "user_session",
+)
+CONSENT_CHANGED_AT = "2019-10-01T00:00:00.000000Z"
+CURRENCY = "USD"
+NAMES = {"view": "view_item", "cart": "add_to_cart", "purchase": "purchase"}
+
+
+def adapt_day(lines: Iterable[str]) -> WireDay:
+    """The wire records of one day's file, given as text lines with the header."""
+    refused: list[Refused] = []
+    seen: set[str] = set()
+    events: list[Record] = []
+    updates: dict[str, Record] = {}
+    for number, values, text in rows_of(lines, COLUMNS, refused):
+        row = dict(zip(COLUMNS, values, strict=True))
+        reason = DUPLICATE if text in seen else _unfit(row)
+        seen.add(text)
+        if reason:
+            refused.append(Refused(number, reason, text))
+            continue
+        event = _event(number, row)
+        events.append(event)
+        if row["product_id"] not in updates:
+            updates[row["product_id"]] = _update(row, event["event_time"])
+    return WireDay(by_time(events, "event_time"), by_time(list(updates.values()), "effective_time"), refused)
+
+
+def _unfit(row: dict[str, str]) -> str | None:
+    """Why a row is no event; None where it is one."""
+    if row["event_type"] not in NAMES:
+        return "event_type not one of " + ", ".join(NAMES)
+    for column in ("product_id", "user_id", "user_session"):
+        if not row[column]:
+            return f"no {column}"
+    try:
+        _moment(row["event_time"])
+        price = Decimal(row["price"])
+    except (ValueError, InvalidOperation):
+        return "unreadable time or price"
+    return None if price.is_finite() and price > 0 else PRICE
+
+
+def _moment(text: str) -> str:
+    """`2019-10-01 00:00:00 UTC` as RFC 3339."""
+    return to_rfc3339(datetime.strptime(text, "%Y-%m-%d %H:%M:%S UTC").replace(tzinfo=UTC))
+
+
+def _event(number: int, row: dict[str, str]) -> Record:
+    moment = _moment(row["event_time"])
+    user = f"u{row['user_id']}"
+    return {
+        # The line's number in fixed width: events of one second keep their order in the file.
+        "event_id": f"{row['user_session']}-{number:09d}",
+        "event_name": NAMES[row["event_type"]],
+        "schema_version": SCHEMA_VERSION,
+        "event_time": moment,
+        "received_time": moment,
+        "visitor_id": f"v-{user}",
+        "user_id": user,
+        "session_id": row["user_session"],
+        "platform": "web",
+        "consent": drawn_consent(user, CONSENT_CHANGED_AT),
+        "items": [{"item_id": row["product_id"], "price": row["price"], "currency": CURRENCY, "quantity": 1}],
+    }
+
+
+def _update(row: dict[str, str], effective: str) -> Record:
+    path = row["category_code"].split(".") if row["category_code"] else []
+    kind = path[-1].replace("_", " ") if path else ""
+    return {
+        "item_id": row["product_id"],
+        "title": " ".join(part for part in (row["brand"], kind, row["product_id"]) if part),
+        "category": " > ".join(path) or None,
+        "brand": row["brand"] or None,
+        "price": row["price"],
+        "currency": CURRENCY,
+        "availability": "in_stock",
+        "effective_time": effective,
+    }

@@ -1,0 +1,62 @@
+"""`python -m contracts.generate [--check]`: the JSON Schemas of the wire, derived from the declarations."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from contracts.catalog import CATALOG_FIELDS
+from contracts.columns import json_schema
+from contracts.decisions import Decision
+from contracts.events import EVENT_FIELDS, ITEM_FIELDS
+
+FOLDER = Path(__file__).parent / "schemas"
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """File name → schema. A record that breaks a schema is invalid; rules over several fields are code alone."""
+    decision = {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(Decision)}
+    return {
+        "event.schema.json": json_schema("event", EVENT_FIELDS, ITEM_FIELDS),
+        "catalog.schema.json": json_schema("catalog update", CATALOG_FIELDS),
+        "decision.schema.json": decision,
+    }
+
+
+def texts() -> dict[str, str]:
+    """File name → content."""
+    return {name: json.dumps(schema, indent=2) + "\n" for name, schema in schemas().items()}
+
+
+def stale(folder: Path = FOLDER) -> list[str]:
+    """Files that differ from the declarations or are missing."""
+    return [name for name, text in texts().items() if not _holds(folder / name, text)]
+
+
+def _holds(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_text() == text
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the files; with --check only compare them, 1 when one is stale."""
+    parser = argparse.ArgumentParser(prog="contracts.generate", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; 1 when a file is stale")
+    if parser.parse_args(arguments).check:
+        outdated = stale()
+        for name in outdated:
+            sys.stderr.write(f"contracts/schemas/{name} is stale: run python -m contracts.generate\n")
+        return 1 if outdated else 0
+    FOLDER.mkdir(exist_ok=True)
+    for name, text in texts().items():
+        (FOLDER / name).write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

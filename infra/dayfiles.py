@@ -1,0 +1,130 @@
+"""Day files: a source's day after the validation at the door, as gzip'd JSON lines of the same bytes each time.
+
+`<days>/<source>/{events,catalog,rejected}/YYYY-MM-DD.jsonl.gz` and `<days>/<source>/counts.json`. Every date of
+a range has its three files; a closed day has empty ones.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+import msgspec
+
+from contracts.adapters.wire import Record, Refused, Source, WireDay
+from contracts.catalog import read_catalog
+from contracts.cuts import Cut
+from contracts.door import Admitted, admit_record, reject
+from contracts.fields import Violation
+from contracts.rejections import Rejection
+
+KINDS = ("events", "catalog", "rejected")
+
+
+@dataclass(frozen=True, slots=True)
+class DayCounts:
+    """Records of one day; `rejected` by reason."""
+
+    events: int
+    catalog: int
+    rejected: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedDay:
+    """A day after the door: encoded flat events and catalog updates, and what was rejected."""
+
+    events: list[bytes]
+    catalog: list[bytes]
+    rejected: list[Rejection]
+
+    @property
+    def counts(self) -> DayCounts:
+        reasons = Counter(rejection.reason for rejection in self.rejected)
+        return DayCounts(len(self.events), len(self.catalog), dict(sorted(reasons.items())))
+
+
+def check_day(wire: WireDay, source: str, on: date) -> CheckedDay:
+    """Put a day through the door.
+
+    Rejections of the adapter name the line of the source's file, those of the door the record's id. They are
+    dated when the day's cut is published, so that a rerun gives the same bytes.
+    """
+    at = Cut(on).published_at
+    checked = CheckedDay([], [], [_refusal(refused, source, on, at) for refused in wire.refused])
+    for record in wire.events:
+        raw = msgspec.json.encode(record)
+        decision = admit_record(record, f"{source}/events", f"{on}/{record.get('event_id')}", at, raw)
+        if isinstance(decision, Admitted):
+            checked.events.append(decision.value)
+        else:
+            checked.rejected.append(decision)
+    for record in wire.catalog:
+        _check_update(record, source, on, checked)
+    return checked
+
+
+def _refusal(refused: Refused, source: str, on: date, at: datetime) -> Rejection:
+    violations = [Violation("", refused.original[:200], refused.reason)]
+    rejection = reject(refused.original.encode(), violations, source, f"{on}/{refused.line}", at)
+    return msgspec.structs.replace(rejection, reason=refused.reason)
+
+
+def _check_update(record: Record, source: str, on: date, checked: CheckedDay) -> None:
+    verdict = read_catalog(record)
+    if verdict.event is not None:
+        checked.catalog.append(msgspec.json.encode(verdict.event))
+        return
+    raw, position = msgspec.json.encode(record), f"{on}/{record.get('item_id')}"
+    checked.rejected.append(
+        reject(raw, verdict.violations, f"{source}/catalog", position, Cut(on).published_at)
+    )
+
+
+def write_day(folder: Path, source: Source, on: date) -> DayCounts:
+    """Write the three files of one day of `source` under `folder`, each atomically, and return their counts."""
+    checked = check_day(source.read_day(on), source.name, on)
+    rejected = [msgspec.json.encode(rejection) for rejection in checked.rejected]
+    for kind, lines in zip(KINDS, (checked.events, checked.catalog, rejected), strict=True):
+        write_lines(day_file(folder, source.name, kind, on), lines)
+    return checked.counts
+
+
+def day_file(folder: Path, source: str, kind: str, on: date) -> Path:
+    """Where one kind of record of one day lies."""
+    return folder / source / kind / f"{on}.jsonl.gz"
+
+
+def write_lines(path: Path, lines: Sequence[bytes]) -> None:
+    """Replace `path` by the gzip'd lines, atomically; the same lines give the same bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = b"".join(line + b"\n" for line in lines)
+    _replace(path, gzip.compress(content, compresslevel=1, mtime=0))
+
+
+def read_lines(path: Path) -> list[Record]:
+    """The records of a day file."""
+    with gzip.open(path, "rb") as lines:
+        return [msgspec.json.decode(line) for line in lines]
+
+
+def write_counts(folder: Path, source: str, days: Iterable[tuple[date, DayCounts]]) -> None:
+    """Put the days' counts into the source's counts.json; days that it holds and are not named stay."""
+    path = folder / source / "counts.json"
+    known: Mapping[str, object] = json.loads(path.read_text()) if path.is_file() else {}
+    merged = {**known, **{on.isoformat(): asdict(counts) for on, counts in days}}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _replace(path, (json.dumps(merged, indent=1, sort_keys=True) + "\n").encode())
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Several processes may write beside each other: each has its own fresh file."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh.write_bytes(content)
+    fresh.replace(path)

@@ -1,0 +1,37 @@
+"""Percentiles of what was measured, and the report file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Percentiles:
+    """Of `count` measurements, in milliseconds; all 0 where nothing was measured."""
+
+    count: int
+    p50: float
+    p99: float
+    max: float
+
+
+def percentiles(seconds: Sequence[float]) -> Percentiles:
+    """Percentiles of durations in seconds."""
+    if not seconds:
+        return Percentiles(0, 0.0, 0.0, 0.0)
+    p50, p99, most = (round(float(value) * 1000, 2) for value in np.percentile(seconds, (50, 99, 100)))
+    return Percentiles(len(seconds), p50, p99, most)
+
+
+def write_report(path: Path, result: Any) -> None:
+    """Write a result dataclass as JSON, atomically."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_text(json.dumps(asdict(result)) + "\n")
+    fresh.replace(path)
