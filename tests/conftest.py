@@ -7,11 +7,11 @@ import random
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from contracts.engines import spark_conf
 from contracts.settings import PORTS, ROOT, Settings, from_environment
 from infra.stack import LocalStack
 from infra.stack.ports import all_free
@@ -56,35 +56,14 @@ def stack(settings: Settings) -> Iterator[LocalStack]:
 
 
 @pytest.fixture(scope="session")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    """One local Spark for all tests, with Delta and the Kafka source."""
+def spark(settings: Settings) -> Iterator[SparkSession]:
+    """One local Spark for all tests, with the jobs' own configuration and a smaller heap."""
     from pyspark.sql import SparkSession
 
-    builder = SparkSession.builder.master("local[2]").appName("tests")
-    for key, value in spark_options(tmp_path_factory.mktemp("spark")).items():
+    assert any((ROOT / "jars" / "spark").glob("*.jar")), "jars/spark is empty: run `make setup`"
+    builder = SparkSession.builder.appName("tests")
+    for key, value in (spark_conf(settings) | {"spark.driver.memory": "1g"}).items():
         builder = builder.config(key, value)
     session = builder.getOrCreate()
-    session.sparkContext.setLogLevel("ERROR")
     yield session
     session.stop()
-
-
-def spark_options(folder: Path) -> dict[str, str]:
-    """Small, quiet and in UTC."""
-    jars = sorted((ROOT / "jars" / "spark").glob("*.jar"))
-    assert jars, "jars/spark is empty: run `make setup`"
-    return {
-        "spark.jars": ",".join(map(str, jars)),
-        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
-        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-        "spark.sql.session.timeZone": "UTC",
-        "spark.sql.shuffle.partitions": "2",
-        "spark.sql.warehouse.dir": str(folder / "warehouse"),
-        "spark.local.dir": str(folder),
-        "spark.driver.memory": "1g",
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.driver.extraJavaOptions": f"-XX:TieredStopAtLevel=1 -Duser.timezone=UTC -Dderby.system.home={folder}",
-        "spark.ui.enabled": "false",
-        "spark.databricks.delta.snapshotPartitions": "2",
-    }

@@ -9,7 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from contracts.settings import TOPICS, Settings
 from infra.stack.java import java_binary

@@ -6,6 +6,7 @@ import json
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx
 import redis
@@ -49,11 +50,14 @@ def redis_answers(host: str, port: int) -> Callable[[], bool]:
     return check
 
 
-def http_json(url: str) -> dict | None:
+def http_json(url: str) -> dict[str, Any] | None:
     """The JSON object at `url`, None while nothing answers."""
     try:
         answer = httpx.get(url, timeout=SECONDS, trust_env=False)
-        return answer.json() if answer.status_code == httpx.codes.OK else None
+        if answer.status_code != httpx.codes.OK:
+            return None
+        found: dict[str, Any] = answer.json()
+        return found
     except (httpx.HTTPError, json.JSONDecodeError):
         return None
 

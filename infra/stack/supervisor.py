@@ -47,7 +47,7 @@ class Supervisor:
         if not self._config.is_file():
             return False
         try:
-            return self._rpc().supervisor.getState()["statename"] == "RUNNING"
+            return bool(self._rpc().supervisor.getState()["statename"] == "RUNNING")
         except UNREACHABLE:
             return False
 
@@ -116,7 +116,7 @@ class Supervisor:
 
     def _marked(self, process: psutil.Process) -> bool:
         try:
-            return process.environ().get(MARK) == str(self._settings.var)
+            return bool(process.environ().get(MARK) == str(self._settings.var))
         except (psutil.Error, OSError):
             return False
 

@@ -75,6 +75,8 @@ def redis_unit(settings: Settings) -> Unit:
         "--appendfsync": "everysec",
         "--save": "",
         "--daemonize": "no",
+        # A title would overwrite the environment, which is how an orphan of this stack is known.
+        "--set-proc-title": "no",
         "--maxmemory-policy": "noeviction",
     }
     return Unit(
