@@ -27,10 +27,11 @@ that is rerun; then rerun the cuts after it, oldest first.
 
 ## Rerun and backfill
 
-- One day: `airflow dags trigger daily --partition-key 2011-08-30`
-- A range: `airflow backfill create --dag-id daily --from-date 2011-08-30 --to-date 2011-09-02
-  --reprocess-behavior completed` makes the cuts 08-30, 08-31 and 09-01: runs stand at 02:00, so give the day after
-  the last cut as the end.
+- One day: `python -m infra.airflow daily --cut 2011-08-30`, or in the page's *Trigger* form the partition key
+  `2011-08-30`.
+- A range: `airflow backfill create --dag-id daily --from-date 2011-08-30 --to-date 2011-09-02 --max-active-runs 1
+  --reprocess-behavior completed` makes the cuts 08-30, 08-31 and 09-01 in turn: runs stand at 02:00, so give the day
+  after the last cut as the end.
 - End with the newest cut, for the last run decides which snapshot is online.
 - Months of history: `python -m spark_jobs --from F --cut T`, one Spark application, gives the same tables.
 """

@@ -16,6 +16,8 @@ TASK_DEFAULTS: dict[str, Any] = {
     "retry_exponential_backoff": True,
     "max_retry_delay": timedelta(minutes=10),
     "execution_timeout": timedelta(hours=1),
+    # A backfill has its own limit of runs; the same step of two cuts must not write side by side.
+    "max_active_tis_per_dag": 1,
 }
 DAG_DEFAULTS: dict[str, Any] = {
     "default_args": TASK_DEFAULTS,

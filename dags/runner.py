@@ -119,4 +119,5 @@ def run_command(runner: Runner, arguments: Sequence[str], log: Log) -> None:
 def room_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """What a room sees of `environ`: all but Airflow's own settings and import path."""
     hidden = ("AIRFLOW", "_AIRFLOW", "PYTHON", "VIRTUAL_ENV")
-    return {key: value for key, value in environ.items() if not key.startswith(hidden)}
+    kept = {key: value for key, value in environ.items() if not key.startswith(hidden)}
+    return {**kept, "PYTHONUNBUFFERED": "1"}

@@ -21,7 +21,8 @@ A refused day is missing in silver, and so in the examples. Training may go on w
 ## Rerun and backfill
 
 - Now, on the newest cut: `airflow dags trigger train`
-- On a cut of your choice: `airflow dags trigger train --conf '{"cut": "2011-08-29"}'`
+- On a cut of your choice: `python -m infra.airflow train --cut 2011-08-29`, or
+  `airflow dags trigger train --conf '{"cut": "2011-08-29"}'`
 - Training the same cut twice gives two runs in MLflow; the alias moves only for the better one.
 """
 

@@ -114,4 +114,4 @@ def _call(
 def _error_in(log: Path) -> str:
     """The message of the last exception in a task's log."""
     errors = [line for line in map(json.loads, log.read_text().splitlines()) if line.get("error_detail")]
-    return str(errors[-1]["error_detail"][-1]["exc_value"]) if errors else ""
+    return str(errors[-1]["error_detail"][0]["exc_value"]) if errors else ""
