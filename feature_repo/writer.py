@@ -1,0 +1,221 @@
+"""The feature writer: follows `online_features` and writes the newest rows through the online store class.
+
+At least once: offsets are committed after the write, and writing a row again is harmless (row versions). A
+partition whose mark is missing in Redis (first start, a flush, an empty restart) is read again from the
+beginning; its offset is committed back to there before the mark is set, so a crash in between loses nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from logging import WARNING
+from typing import TypeVar
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
+from redis.exceptions import RedisError
+
+from contracts.clock import Clock, to_micros
+from contracts.settings import TOPICS, Settings
+from feature_repo.logs import log
+from feature_repo.metrics import WriterMetrics
+from feature_repo.repo import online_config
+from feature_repo.rows import PoisonError, newest_rows, read_row
+from feature_repo.sentinel import Sentinel
+from feature_repo.store import EncodedRow, VersionedRedisOnlineStore, VersionedRedisOnlineStoreConfig
+
+GROUP = "feature-writer"
+BATCH = 1000
+POLL_SECONDS = 0.02
+HOUSEKEEPING_SECONDS = 1.0
+FIRST_PAUSE_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 5.0
+MICROS = 1_000_000
+Result = TypeVar("Result")
+
+
+class StoppedError(Exception):
+    """The writer was told to stop while it waited for Redis."""
+
+
+@dataclass(slots=True)
+class Stop:
+    """Set by a signal handler, looked at by the loop."""
+
+    wanted: bool = False
+
+
+@dataclass(slots=True)
+class FeatureWriter:
+    """One member of the group; `run` returns when `stop.wanted`, after the rows in hand are written."""
+
+    settings: Settings
+    clock: Clock
+    metrics: WriterMetrics
+    stop: Stop = field(default_factory=Stop)
+    topic: str = TOPICS.online_features
+    _store: VersionedRedisOnlineStore = field(default_factory=VersionedRedisOnlineStore)
+    _online: VersionedRedisOnlineStoreConfig = field(init=False)
+    _sentinel: Sentinel = field(init=False)
+    _offsets: dict[int, int] = field(default_factory=dict)
+    _tended_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._online = online_config(self.settings)
+        client = self._store.client(self._online)
+        self._sentinel = Sentinel(client, self.settings.feast_project, self.topic)
+
+    def run(self) -> None:
+        consumer = Consumer(_consumer_config(self.settings))
+        consumer.subscribe([self.topic], on_assign=self._assigned, on_revoke=self._revoked)
+        log("following", topic=self.topic, group=GROUP)
+        try:
+            while not self.stop.wanted:
+                self._take(consumer.consume(BATCH, POLL_SECONDS))
+                self._tend(consumer)
+            self._commit(consumer)
+        except StoppedError:
+            log("stopped before Redis answered; the rows in hand will be read again", WARNING)
+        finally:
+            consumer.close()
+            log("closed", topic=self.topic)
+
+    def _take(self, messages: Sequence[Message]) -> None:
+        """Write the newest rows of one batch; then its offsets may be committed."""
+        good = [message for message in messages if not _broken(message)]
+        if not good:
+            return
+        read = [row for message in good if (row := self._read(message)) is not None]
+        rows = newest_rows(read)
+        written = self._until_redis_answers(lambda: self._store.write_rows(self._online, rows))
+        for message in good:
+            self._offsets[message.partition()] = message.offset() + 1
+        self.metrics.written.inc(written.rows)
+        self.metrics.older.inc(written.older)
+        self.metrics.superseded.inc(len(read) - len(rows))
+        self._observe(rows)
+
+    def _read(self, message: Message) -> EncodedRow | None:
+        value = message.value()
+        if value is None:
+            self.metrics.tombstones.inc()
+            return None
+        try:
+            return read_row(self.settings.feast_project, value)
+        except PoisonError as error:
+            self.metrics.poison.inc()
+            log("poison", WARNING, partition=message.partition(), offset=message.offset(), reason=str(error))
+            return None
+
+    def _observe(self, rows: Iterable[EncodedRow]) -> None:
+        now = to_micros(self.clock.now())
+        for row in rows:
+            self.metrics.delay.observe(max(0, now - row.version[0]) / MICROS)
+
+    def _tend(self, consumer: Consumer) -> None:
+        """Once a second: commit, measure the lag, and read again what Redis has lost."""
+        now = time.monotonic()
+        if now - self._tended_at < HOUSEKEEPING_SECONDS:
+            return
+        self._tended_at = now
+        self._commit(consumer)
+        assigned = consumer.assignment()
+        for lost in self._rewind(consumer, assigned):
+            consumer.seek(lost)
+        for position in consumer.position(assigned):
+            self._measure_lag(consumer, position)
+
+    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        lost = {part.partition for part in self._rewind(consumer, partitions)}
+        for part in partitions:
+            if part.partition in lost:
+                part.offset = OFFSET_BEGINNING
+        consumer.assign(partitions)
+
+    def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._commit(consumer)
+        for part in partitions:
+            self._offsets.pop(part.partition, None)
+
+    def _rewind(self, consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
+        """The partitions whose rows Redis has lost, at their beginning; committed there, then marked."""
+        numbers = [part.partition for part in partitions]
+        lost = self._until_redis_answers(lambda: self._sentinel.missing(numbers))
+        if not lost:
+            return []
+        for number in lost:
+            self._offsets.pop(number, None)
+        consumer.commit(
+            offsets=[TopicPartition(self.topic, number, 0) for number in lost], asynchronous=False
+        )
+        self._until_redis_answers(lambda: self._sentinel.mark(lost))
+        self.metrics.rebuilds.inc(len(lost))
+        log("reading again from the beginning", partitions=lost)
+        return [TopicPartition(self.topic, number, OFFSET_BEGINNING) for number in lost]
+
+    def _commit(self, consumer: Consumer) -> None:
+        if not self._offsets:
+            return
+        offsets = [TopicPartition(self.topic, number, offset) for number, offset in self._offsets.items()]
+        try:
+            consumer.commit(offsets=offsets, asynchronous=False)
+        except KafkaException as error:
+            log("commit refused; the rows may be read again", WARNING, reason=str(error))
+            return
+        self._offsets.clear()
+
+    def _measure_lag(self, consumer: Consumer, position: TopicPartition) -> None:
+        _, end = consumer.get_watermark_offsets(position, cached=True)
+        if end >= 0 and position.offset >= 0:
+            self.metrics.lag.labels(position.partition).set(max(0, end - position.offset))
+
+    def _until_redis_answers(self, call: Callable[[], Result]) -> Result:
+        """`call`, again and again with growing pauses while Redis is away.
+
+        Raises:
+            StoppedError: the writer was told to stop meanwhile.
+        """
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                return call()
+            except RedisError as error:
+                if self.stop.wanted:
+                    raise StoppedError from error
+                self.metrics.retries.inc()
+                log("redis does not answer", WARNING, reason=str(error), pause_seconds=pause)
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+
+def _broken(message: Message) -> bool:
+    """Whether the message is a consumer error; librdkafka reconnects by itself, a fatal error ends the process.
+
+    Raises:
+        KafkaException: the consumer cannot go on.
+    """
+    error = message.error()
+    if error is None:
+        return False
+    if error.fatal():
+        raise KafkaException(error)
+    log("kafka", WARNING, reason=error.str())
+    return True
+
+
+def _consumer_config(settings: Settings) -> dict[str, str | int | bool]:
+    return {
+        "bootstrap.servers": settings.kafka_bootstrap,
+        "group.id": GROUP,
+        "enable.auto.commit": False,
+        "auto.offset.reset": "earliest",
+        # A killed writer's partitions are free again after this.
+        "session.timeout.ms": 6000,
+        "heartbeat.interval.ms": 1500,
+        "fetch.wait.max.ms": 20,
+        "fetch.error.backoff.ms": 100,
+        "reconnect.backoff.max.ms": 1000,
+        "topic.metadata.refresh.interval.ms": 5000,
+        "allow.auto.create.topics": False,
+    }
