@@ -9,7 +9,7 @@ by the keys' concatenation, so ("a1", "2") and ("a", "12") stay apart.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from feast import FeatureView, RepoConfig
 from feast.infra.offline_stores import offline_utils
@@ -66,16 +66,14 @@ LEFT JOIN {{ view.name }}__joined USING ({{ view.entities | join(', ') }}, {{ en
 class NewestRowSparkOfflineStoreConfig(SparkOfflineStoreConfig):
     """Feast finds this class by the store's name."""
 
-    type: Literal["feature_repo.offline.NewestRowSparkOfflineStore"] = (  # type: ignore[assignment]
-        "feature_repo.offline.NewestRowSparkOfflineStore"
-    )
+    type: str = "feature_repo.offline.NewestRowSparkOfflineStore"
 
 
 class NewestRowSparkOfflineStore(SparkOfflineStore):
     """Historical retrieval for label rows in a Spark frame; all else is stock Feast's."""
 
     @staticmethod
-    def get_historical_features(  # type: ignore[override]
+    def get_historical_features(  # type: ignore[override] # noqa: PLR0917 (Feast's signature)
         config: RepoConfig,
         feature_views: list[FeatureView],
         feature_refs: list[str],

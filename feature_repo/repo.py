@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from feast import FeatureStore, RepoConfig
 
 from contracts.online import KEY_TTL_SECONDS
@@ -44,9 +46,13 @@ def apply(settings: Settings) -> FeatureStore:
     from feature_repo.definitions import all_objects
 
     store = open_store(settings)
-    wanted = all_objects(settings)
+    wanted: list[Any] = list(all_objects(settings))
     names = {(type(thing), thing.name) for thing in wanted}
-    registered = [*store.list_feature_services(), *store.list_feature_views(), *store.list_entities()]
+    registered: list[Any] = [
+        *store.list_feature_services(),
+        *store.list_feature_views(),
+        *store.list_entities(),
+    ]
     dropped = [thing for thing in registered if (type(thing), thing.name) not in names]
     store.apply(wanted, objects_to_delete=dropped, partial=False)
     return store

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from redis import Redis
 
@@ -19,7 +20,7 @@ class Sentinel:
         wanted = sorted(partitions)
         if not wanted:
             return []
-        held = self._client.mget([self._key(partition) for partition in wanted])
+        held: Any = self._client.mget([self._key(partition) for partition in wanted])
         return [partition for partition, mark in zip(wanted, held, strict=True) if mark is None]
 
     def mark(self, partitions: Iterable[int]) -> None:

@@ -15,7 +15,7 @@ from contracts.settings import Settings
 def spark_session(settings: Settings) -> Iterator[SparkSession]:
     """The one session of this process; Feast's Spark store takes the active one. Stopped at the end."""
     with borrow_driver(settings):
-        session = SparkSession.builder.config(map=spark_conf(settings)).getOrCreate()
+        session = SparkSession.builder.config(map={**spark_conf(settings)}).getOrCreate()
         try:
             yield session
         finally:

@@ -27,6 +27,7 @@ from contracts.online_values import encode_timestamp
 
 ProtoRow = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 
+NAME: Literal["feature_repo.store.VersionedRedisOnlineStore"] = "feature_repo.store.VersionedRedisOnlineStore"
 EVENTS_SEEN = "events_seen"
 PIPELINED = 500
 # Versions are equally long, so the first differing byte decides; Lua's own string order follows the locale.
@@ -66,9 +67,7 @@ class Written:
 class VersionedRedisOnlineStoreConfig(RedisOnlineStoreConfig):
     """Feast finds this class by the store's name."""
 
-    type: Literal["feature_repo.store.VersionedRedisOnlineStore"] = (  # type: ignore[assignment]
-        "feature_repo.store.VersionedRedisOnlineStore"
-    )
+    type: Literal["feature_repo.store.VersionedRedisOnlineStore"] = NAME  # type: ignore[assignment]
 
 
 class VersionedRedisOnlineStore(RedisOnlineStore):
@@ -133,7 +132,7 @@ class VersionedRedisOnlineStore(RedisOnlineStore):
         client = self.client(config.online_store)
         pattern = _redis_key_prefix(table.join_keys) + b"*" + config.project.encode()
         for key in client.scan_iter(pattern):
-            client.hdel(key, version_field(table.name))
+            client.hdel(key, version_field(table.name))  # type: ignore[arg-type] # bytes are fine
 
 
 def encode_proto_row(project: str, view: str, row: ProtoRow) -> EncodedRow:

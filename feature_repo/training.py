@@ -7,10 +7,11 @@ is joined if its own time and its created time (received, or published) are not 
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from feast import FeatureStore
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
+from pyspark.sql.functions import col, count, count_distinct
 
 from contracts.cuts import Cut
 from contracts.errors import BraidError
@@ -54,24 +55,23 @@ def label_rows(spark: SparkSession, settings: Settings, cut: Cut, label_days: in
     """Entity rows: the labels of the `label_days` days that end with the cut's day."""
     first = cut.on - timedelta(days=label_days - 1)
     table = spark.read.format("delta").load(str(table_named("gold_label_rows").path(settings)))
-    return table.select(*LABEL_COLUMNS).where(F.col("event_on").between(first, cut.on))
+    return table.select(*LABEL_COLUMNS).where(col("event_on").between(first, cut.on))
 
 
 def examples_of(store: FeatureStore, labels: DataFrame) -> DataFrame:
     """Each label row with the service's features as of its time; lazily, by Spark."""
-    job = store.get_historical_features(
-        entity_df=labels,  # type: ignore[arg-type] # the Spark offline store takes its own frames too
+    job: Any = store.get_historical_features(
+        entity_df=labels,
         features=store.get_feature_service(FEATURE_SERVICE),
         filter_by_created_timestamp=True,
     )
-    return job.to_spark_df()  # type: ignore[attr-defined]
+    examples: DataFrame = job.to_spark_df()
+    return examples
 
 
 def _checked(labels: DataFrame, examples: DataFrame) -> int:
     wanted = labels.count()
-    counts = examples.agg(
-        F.count("event_id").alias("rows"), F.countDistinct("event_id").alias("events")
-    ).first()
+    counts = examples.agg(count("event_id").alias("rows"), count_distinct("event_id").alias("events")).first()
     assert counts is not None
     if not wanted == counts["rows"] == counts["events"]:
         raise TrainingSetError(

@@ -90,7 +90,9 @@ class FeatureWriter:
         rows = newest_rows(read)
         written = self._until_redis_answers(lambda: self._store.write_rows(self._online, rows))
         for message in good:
-            self._offsets[message.partition()] = message.offset() + 1
+            partition, offset = message.partition(), message.offset()
+            assert partition is not None and offset is not None
+            self._offsets[partition] = offset + 1
         self.metrics.written.inc(written.rows)
         self.metrics.older.inc(written.older)
         self.metrics.superseded.inc(len(read) - len(rows))
