@@ -130,7 +130,8 @@ def _stop_application() -> None:
     if context._active_spark_context is not None:
         context._active_spark_context.stop()
     context._ensure_initialized()
-    left = context._jvm.org.apache.spark.SparkContext.getActive()
+    companion = getattr(context._jvm.org.apache.spark, "SparkContext$")
+    left = getattr(companion, "MODULE$").getActive()
     if left.isDefined():
         left.get().stop()
     context._jvm.org.apache.spark.sql.classic.SparkSession.clearDefaultSession()
