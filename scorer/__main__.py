@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging.config
 import signal
+import socket
+import sys
 
 from granian.constants import Interfaces
 from granian.server.embed import Server
@@ -16,6 +18,8 @@ from contracts.settings import Settings, from_environment
 from scorer.app import create_app
 from scorer.logs import CONFIG
 from scorer.service import Options, running
+
+LOG = logging.getLogger("scorer")
 
 
 async def serve(settings: Settings) -> None:
@@ -36,10 +40,31 @@ async def serve(settings: Settings) -> None:
         await server.serve()
 
 
-def main() -> None:
+def port_problem(host: str, port: int) -> str | None:
+    """Why the port cannot be listened on; None when it is free.
+
+    The server's own socket would share the port with another server's (SO_REUSEPORT), and each would
+    get some of the requests.
+    """
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((host, port))
+        except OSError as error:
+            return f"cannot listen on {host}:{port}: {error.strerror}; stop what does or set BRAID_PORT_BASE"
+    return None
+
+
+def main() -> int:
     logging.config.dictConfig(CONFIG)
-    asyncio.run(serve(from_environment()))
+    settings = from_environment()
+    problem = port_problem(settings.host, settings.port("scorer"))
+    if problem:
+        LOG.error(problem)
+        return 1
+    asyncio.run(serve(settings))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

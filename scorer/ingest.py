@@ -20,7 +20,6 @@ from scorer.wire import BrokenRule, EventsAnswer, EventStatus
 
 SOURCE = "http/v1/events"
 MAX_EVENTS = 1000
-DELIVERY_SECONDS = 5.0
 BATCH_FIELD = "events"
 BODY = msgspec.json.Decoder(list[msgspec.Raw] | dict[str, msgspec.Raw])
 BATCH = msgspec.json.Decoder(list[msgspec.Raw])
@@ -34,6 +33,7 @@ class Ingest:
     clock: Clock
     metrics: Metrics
     new_id: Callable[[], str]
+    delivery_seconds: float
 
     async def take(self, body: bytes) -> EventsAnswer:
         """One status per event; valid ones are in `events`, the others in `rejected_events`.
@@ -54,10 +54,10 @@ class Ingest:
 
     async def _deliver(self, records: Sequence[Record]) -> None:
         try:
-            async with asyncio.timeout(DELIVERY_SECONDS):
+            async with asyncio.timeout(self.delivery_seconds):
                 cause = await self.outbox.deliver(records)
         except TimeoutError:
-            cause = f"no confirmation within {DELIVERY_SECONDS:g} s"
+            cause = f"no confirmation within {self.delivery_seconds:g} s"
         if cause is not None:
             self.metrics.events.labels("failed").inc(len(records))
             detail = f"Kafka did not take the events ({cause}); send them again"

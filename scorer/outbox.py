@@ -15,7 +15,6 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 LOG = logging.getLogger("scorer.outbox")
 POLL_SECONDS = 0.1
-FLUSH_SECONDS = 5.0
 
 Delivered = Callable[[KafkaError | None], None]
 
@@ -80,9 +79,9 @@ class Outbox:
             return str(error.args[0].str())
         return None
 
-    def close(self) -> None:
+    def close(self, timeout_seconds: float) -> None:
         """Deliver what is queued, for a bounded time, and stop."""
-        left = self._producer.flush(FLUSH_SECONDS)
+        left = self._producer.flush(timeout_seconds)
         if left:
             LOG.error("records were not delivered", extra={"records": left})
         self._stopped.set()

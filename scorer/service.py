@@ -11,7 +11,7 @@ from pathlib import Path
 
 from contracts.clock import Clock
 from contracts.settings import Settings
-from scorer.ingest import DELIVERY_SECONDS, Ingest
+from scorer.ingest import Ingest
 from scorer.metrics import Metrics
 from scorer.outbox import Outbox
 from scorer.recommending import Recommender
@@ -27,7 +27,10 @@ REACH_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Where a scorer finds what it needs."""
+    """Where a scorer finds what it needs, and how long it waits.
+
+    `delivery_seconds` is how long a sender of events waits for Kafka, and a stop for what is queued.
+    """
 
     redis_url: str
     kafka_bootstrap: str
@@ -35,6 +38,7 @@ class Options:
     project: str
     clock: Clock
     redis_budget_seconds: float = READ_BUDGET_SECONDS
+    delivery_seconds: float = 5.0
     decisions_queued: int = DECISIONS_QUEUED
 
     @classmethod
@@ -74,7 +78,7 @@ async def running(options: Options) -> AsyncIterator[Service]:
     metrics = Metrics()
     follower = Follower(options.serving, metrics)
     store = FeatureStore(options.redis_url, options.project, metrics, options.redis_budget_seconds)
-    events = Outbox(options.kafka_bootstrap, EVENTS_QUEUED, DELIVERY_SECONDS)
+    events = Outbox(options.kafka_bootstrap, EVENTS_QUEUED, options.delivery_seconds)
     decisions = Outbox(options.kafka_bootstrap, options.decisions_queued, DECISION_DELIVERY_SECONDS)
     await follower.look()
     following = asyncio.create_task(follower.follow(), name="follow snapshots")
@@ -85,13 +89,14 @@ async def running(options: Options) -> AsyncIterator[Service]:
             store,
             events,
             Recommender(store, follower, decisions, options.clock, metrics, new_id),
-            Ingest(events, options.clock, metrics, new_id),
+            Ingest(events, options.clock, metrics, new_id, options.delivery_seconds),
         )
     finally:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
         await store.close()
-        await asyncio.gather(asyncio.to_thread(events.close), asyncio.to_thread(decisions.close))
+        boxes = (events, decisions)
+        await asyncio.gather(*(asyncio.to_thread(box.close, options.delivery_seconds) for box in boxes))
 
 
 def new_id() -> str:

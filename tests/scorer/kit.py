@@ -1,0 +1,216 @@
+"""What the scorer's tests share: a tiny shop, its rows in Redis, its records in Kafka, and a running scorer."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+import uuid
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import msgspec
+import numpy as np
+from confluent_kafka import Consumer
+from redis import Redis
+
+from contracts.clock import to_micros, to_rfc3339
+from contracts.consent import state_of
+from contracts.events import PURPOSES
+from contracts.features import CONSENT, SESSION, USER, USER_EMBEDDING, Value, View
+from contracts.online import (
+    encode_value,
+    encode_version,
+    feature_field,
+    redis_key,
+    timestamp_field,
+    version_field,
+)
+from contracts.online_values import encode_timestamp
+from models.decide.artifacts import set_current, write_snapshot
+from models.decide.snapshot import Snapshot
+from scorer.app import create_app
+from scorer.service import Options, Service, running
+
+NOW = datetime(2011, 9, 2, 12, 0, tzinfo=UTC)
+PROJECT = "braid"
+# Most popular first; "f" is out of stock.
+ITEMS = ("a", "b", "c", "d", "e", "f")
+GRANTED_AT = NOW - timedelta(days=10)
+Outcome = TypeVar("Outcome")
+
+
+def micros_ago(**delta: float) -> int:
+    return to_micros(NOW - timedelta(**delta))
+
+
+def unique(kind: str) -> str:
+    return f"{kind}-{uuid.uuid4().hex[:12]}"
+
+
+def snapshot(kind: str = "item_knn", model_version: str = "knn-1") -> Snapshot:
+    """Six items. Neighbours: a → c 0.9, d 0.5, f 0.95; b → e 0.8. Vectors: item n points along axis n."""
+    neighbours = np.full((len(ITEMS), 3), -1, np.int32)
+    scores = np.zeros((len(ITEMS), 3), np.float32)
+    neighbours[0], scores[0] = (5, 2, 3), (0.95, 0.9, 0.5)
+    neighbours[1, 0], scores[1, 0] = 4, 0.8
+    return Snapshot(
+        ids=ITEMS,
+        index={item: n for n, item in enumerate(ITEMS)},
+        titles=tuple(f"Title {item}" for item in ITEMS),
+        categories=(None,) * len(ITEMS),
+        price_minor=(250, 100, 1999, 5, 300, 300),
+        currency=("GBP",) * len(ITEMS),
+        in_stock=np.array([item != "f" for item in ITEMS]),
+        vectors=np.eye(len(ITEMS), 64, dtype=np.float32),
+        popularity=np.array([6, 5, 4, 3, 2, 1], np.float32),
+        neighbours=neighbours,
+        scores=scores,
+        kind=kind,  # type: ignore[arg-type]
+        version="",
+        model_version=model_version,
+        cut_on="2011-09-01",
+    )
+
+
+def publish(serving: Path, published: Snapshot, tower: bytes | None = None) -> str:
+    """Write a snapshot and make it current, as `models publish` does."""
+    version = write_snapshot(serving, published, tower, NOW)
+    set_current(serving, version)
+    return version
+
+
+def consent_state(personalization: str, changed_at: int) -> str:
+    purposes = dict.fromkeys((f"consent_{purpose}" for purpose in PURPOSES), "granted")
+    return state_of(
+        {**purposes, "consent_personalization": personalization, "consent_changed_at": changed_at}
+    )
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Writes rows into Redis in Feast's layout."""
+
+    redis: Redis
+
+    def put(
+        self, view: View, key: Mapping[str, str], values: Mapping[str, Value], at: int, seen: int = 1
+    ) -> None:
+        types = dict(view.stored_columns)
+        fields = {
+            feature_field(view.name, name): encode_value(value, types[name]) for name, value in values.items()
+        }
+        times = {
+            timestamp_field(view.name): encode_timestamp(at),
+            version_field(view.name): encode_version((at, seen)),
+        }
+        self.redis.hset(redis_key(PROJECT, key), mapping={**fields, **times})
+
+    def consent(self, shopper_id: str, personalization: str, changed_at: int = to_micros(GRANTED_AT)) -> None:
+        state = consent_state(personalization, changed_at)
+        self.put(CONSENT, {"shopper_id": shopper_id}, {"consent_state": state}, changed_at)
+
+    def session(self, visitor: str, session: str, at: int, granted_at: int, **values: Value) -> None:
+        key = {"visitor_id": visitor, "session_id": session}
+        self.put(SESSION, key, {"events_seen": 3, "consent_changed_at": granted_at, **values}, at, seen=3)
+
+    def user(self, user: str, at: int, **values: Value) -> None:
+        self.put(USER, {"user_id": user}, values, at)
+
+    def embedding(self, user: str, at: int, vector: list[float], model: str) -> None:
+        values: dict[str, Value] = {"user_vector": vector, "user_vector_model": model}
+        self.put(USER_EMBEDDING, {"user_id": user}, values, at)
+
+
+class Running:
+    """A scorer in a loop of its own thread, asked through ASGI."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, service: Service) -> None:
+        self._loop = loop
+        self.service = service
+        app = create_app(service)
+        self._transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+
+    def wait(self, work: Coroutine[Any, Any, Outcome]) -> Outcome:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
+
+    def request(self, method: str, path: str, **more: Any) -> httpx.Response:
+        async def ask() -> httpx.Response:
+            async with httpx.AsyncClient(
+                transport=self._transport, base_url="http://scorer", timeout=30
+            ) as client:
+                return await client.request(method, path, **more)
+
+        return self.wait(ask())
+
+    def recommend(self, placement: str = "home", **request: Any) -> dict[str, Any]:
+        answer = self.request("POST", f"/v1/placements/{placement}:recommend", json=request)
+        assert answer.status_code == 200, answer.text
+        body: dict[str, Any] = answer.json()
+        return body
+
+    def metric(self, name: str, **labels: str) -> float:
+        return self.service.metrics.registry.get_sample_value(f"braid_scorer_{name}", labels) or 0.0
+
+
+@contextmanager
+def scorer(options: Options) -> Iterator[Running]:
+    """A started scorer; stopped at the end."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    context = running(options)
+    try:
+        service = asyncio.run_coroutine_threadsafe(context.__aenter__(), loop).result(60)
+        yield Running(loop, service)
+    finally:
+        asyncio.run_coroutine_threadsafe(context.__aexit__(None, None, None), loop).result(60)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+def read_topic(
+    bootstrap: str, topic: str, wanted: Callable[[str, Any], bool], count: int = 1
+) -> list[tuple[str, Any]]:
+    """The first `count` records of a topic whose key and value are wanted, oldest first within a partition."""
+    consumer = Consumer(
+        {"bootstrap.servers": bootstrap, "group.id": unique("test"), "auto.offset.reset": "earliest"}
+    )
+    consumer.subscribe([topic])
+    found: list[tuple[str, Any]] = []
+    deadline = time.monotonic() + 60
+    try:
+        while len(found) < count and time.monotonic() < deadline:
+            message = consumer.poll(0.2)
+            if message is None or message.error():
+                continue
+            key, value = message.key().decode(), msgspec.json.decode(message.value())
+            if wanted(key, value):
+                found.append((key, value))
+    finally:
+        consumer.close()
+    return found
+
+
+def wire_event(visitor: str, name: str = "view_item", **changes: Any) -> dict[str, Any]:
+    """A valid event as a shop sends it."""
+    at = to_rfc3339(NOW)
+    return {
+        "event_id": unique("event"),
+        "event_name": name,
+        "schema_version": "1",
+        "event_time": at,
+        "received_time": at,
+        "visitor_id": visitor,
+        "session_id": "s1",
+        "platform": "web",
+        "consent": {**dict.fromkeys(PURPOSES, "granted"), "changed_at": to_rfc3339(GRANTED_AT)},
+        "items": [{"item_id": "a", "price": "2.50", "currency": "GBP", "quantity": 2}],
+        **changes,
+    }

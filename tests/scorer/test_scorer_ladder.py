@@ -1,0 +1,157 @@
+"""The rungs of an answer, over a real Redis: which rows are used, and what the answer says of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from contracts.clock import to_micros
+from contracts.features import SESSION
+from contracts.online import feature_field, redis_key
+from scorer.service import Options
+from tests.scorer.kit import GRANTED_AT, PROJECT, Rows, Running, micros_ago, scorer, unique
+
+GRANT = to_micros(GRANTED_AT)
+POPULAR = ["a", "b", "c", "d", "e"]  # "f" is out of stock
+
+
+def ids(answer: dict[str, Any]) -> list[str]:
+    return [result["item_id"] for result in answer["results"]]
+
+
+def shopper(rows: Rows, *, session_at: int | None = None, user_at: int | None = None) -> dict[str, str]:
+    """A shopper who grants personalization, looked at "a" in this session and chose "b" before."""
+    who = {"visitor_id": unique("v"), "session_id": "s1", "user_id": unique("u")}
+    rows.consent(f"user:{who['user_id']}", "granted")
+    if session_at is not None:
+        rows.session(who["visitor_id"], "s1", session_at, GRANT, session_last_items=["a"])
+    if user_at is not None:
+        rows.user(who["user_id"], user_at, user_last_items=["b"])
+    return who
+
+
+def test_the_session_leads_and_says_so(braid: Running, rows: Rows) -> None:
+    who = shopper(rows, session_at=micros_ago(seconds=90))
+    answer = braid.recommend(**who, count=3)
+    # The neighbours of "a" are f 0.95 (not in stock), c 0.9 and d 0.5; the third is the most popular left.
+    assert ids(answer) == ["c", "d", "a"]
+    first = answer["results"][0]
+    assert (first["title"], first["price"], first["currency"]) == ("Title c", "19.99", "GBP")
+    assert (first["source"], round(first["score"], 4)) == ("item_knn", 0.9)
+    assert "Title a" in first["reasons"][0]
+    assert answer["degraded"] == {"level": 0, "rung": "full", "cause": None}
+    assert answer["features"]["session"] == {
+        "found": True,
+        "age_seconds": 90.0,
+        "version": [micros_ago(seconds=90), 3],
+    }
+    assert answer["features"]["user"]["found"] is False
+    assert answer["model_version"] == "knn-1"
+    assert answer["snapshot_version"].startswith("2011-09-01-knn-1-")
+    assert answer["decision_id"] in answer["attribution_token"]
+
+
+def test_one_event_changes_the_list(braid: Running, rows: Rows) -> None:
+    who = shopper(rows, user_at=micros_ago(hours=10))
+    before = braid.recommend(**who, count=1)
+    rows.session(who["visitor_id"], "s1", micros_ago(seconds=1), GRANT, session_last_items=["a"])
+    after = braid.recommend(**who, count=1)
+    # b → e 0.8 at first; then a → c 0.9 beside it.
+    assert (ids(before), ids(after)) == (["e"], ["c"])
+
+
+def test_carted_shown_and_excluded_items_stay_out(braid: Running, rows: Rows) -> None:
+    who = shopper(rows)
+    carted = {"session_last_items": ["a"], "session_last_carted": ["a"]}
+    rows.session(who["visitor_id"], "s1", micros_ago(seconds=5), GRANT, **carted)
+    answer = braid.recommend("product", **who, item_id="c", exclude_items=["b", "no-such-item"])
+    assert ids(answer) == ["d", "e"]
+    assert "added" in answer["results"][0]["reasons"][0]
+
+
+def test_an_old_session_leaves_the_user_row(braid: Running, rows: Rows) -> None:
+    budget = SESSION.freshness_seconds
+    fresh = shopper(rows, session_at=micros_ago(seconds=budget), user_at=micros_ago(hours=10))
+    old = shopper(rows, session_at=micros_ago(seconds=budget + 1), user_at=micros_ago(hours=10))
+    assert braid.recommend(**fresh)["degraded"]["level"] == 0
+    answer = braid.recommend(**old)
+    assert ids(answer)[0] == "e"
+    assert answer["degraded"]["rung"] == "stale_session"
+    assert "3601 s old" in answer["degraded"]["cause"]
+    assert answer["features"]["session"]["age_seconds"] == 3601.0
+
+
+def test_an_unreadable_session_leaves_the_user_row(braid: Running, rows: Rows) -> None:
+    who = shopper(rows, session_at=micros_ago(seconds=5), user_at=micros_ago(hours=10))
+    key = redis_key(PROJECT, {"visitor_id": who["visitor_id"], "session_id": "s1"})
+    rows.redis.hset(key, feature_field("session", "session_last_items"), b"\xff\xff")
+    answer = braid.recommend(**who)
+    assert (ids(answer)[0], answer["degraded"]["level"]) == ("e", 1)
+    assert "unreadable" in answer["degraded"]["cause"]
+
+
+def test_without_items_the_stored_vector_serves(braid: Running, rows: Rows) -> None:
+    who = shopper(rows)
+    # Along the axes of d and b: 0.8 and 0.6.
+    vector = [0.0, 0.6, 0.0, 0.8] + [0.0] * 60
+    rows.embedding(who["user_id"], micros_ago(hours=10), vector, "knn-1")
+    answer = braid.recommend(**who, count=2)
+    assert (ids(answer), answer["degraded"]["rung"]) == (["d", "b"], "user_embedding")
+    rows.embedding(who["user_id"], micros_ago(hours=10), vector, "another-model")
+    assert braid.recommend(**who)["degraded"]["rung"] == "popular"
+    rows.embedding(who["user_id"], micros_ago(days=4), vector, "knn-1")
+    assert braid.recommend(**who)["degraded"]["rung"] == "popular"
+
+
+def test_an_unknown_visitor_gets_what_is_popular(braid: Running) -> None:
+    answer = braid.recommend(visitor_id=unique("v"))
+    assert ids(answer) == POPULAR
+    assert answer["degraded"]["level"] == 3
+    assert answer["features"]["session"] == {"found": False, "age_seconds": None, "version": None}
+
+
+def test_a_denial_hides_the_rows(braid: Running, rows: Rows) -> None:
+    who = shopper(rows, session_at=micros_ago(seconds=5), user_at=micros_ago(hours=10))
+    # The device's denial is newer than the user's grant.
+    rows.consent(f"visitor:{who['visitor_id']}", "denied", GRANT + 1)
+    answer = braid.recommend(**who)
+    assert ids(answer) == POPULAR
+    assert answer["degraded"] == {"level": 3, "rung": "popular", "cause": "no consent for personalization"}
+    nothing = {"found": False, "age_seconds": None, "version": None}
+    assert answer["features"] == {"session": nothing, "user": nothing}
+
+
+def test_a_new_grant_starts_empty(braid: Running, rows: Rows) -> None:
+    who = shopper(rows, session_at=micros_ago(seconds=5))
+    rows.consent(f"visitor:{who['visitor_id']}", "granted", GRANT + 1)
+    answer = braid.recommend(**who)
+    assert (ids(answer), answer["features"]["session"]["found"]) == (POPULAR, False)
+    rows.session(who["visitor_id"], "s1", micros_ago(seconds=1), GRANT + 1, session_last_items=["a"])
+    assert ids(braid.recommend(**who))[0] == "c"
+
+
+def test_an_unreadable_choice_is_no_grant(braid: Running, rows: Rows) -> None:
+    who = shopper(rows, session_at=micros_ago(seconds=5))
+    rows.redis.set(redis_key(PROJECT, {"shopper_id": f"visitor:{who['visitor_id']}"}), b"not a hash")
+    answer = braid.recommend(**who)
+    assert (answer["degraded"]["rung"], answer["degraded"]["cause"]) == (
+        "popular",
+        "the consent row is unreadable",
+    )
+
+
+def test_a_grant_of_someone_long_gone_does_not_hold(braid: Running, rows: Rows) -> None:
+    who = shopper(rows, session_at=micros_ago(seconds=5))
+    rows.consent(f"user:{who['user_id']}", "granted", micros_ago(days=401))
+    assert braid.recommend(**who)["degraded"]["rung"] == "popular"
+
+
+def test_redis_down_is_popular_and_says_why(options: Options, braid: Running) -> None:
+    with scorer(replace(options, redis_url="redis://127.0.0.1:1/0")) as alone:
+        answers = [alone.recommend(visitor_id="v") for _ in range(6)]
+        assert {tuple(ids(answer)) for answer in answers} == {tuple(POPULAR)}
+        assert "Redis failed" in answers[0]["degraded"]["cause"]
+        # Five failures in a row open the breaker.
+        assert "left alone" in answers[5]["degraded"]["cause"]
+        assert alone.metric("redis_errors_total", kind="error") == 5
+        assert alone.request("GET", "/readyz").json()["missing"][0].startswith("redis: ")

@@ -1,0 +1,78 @@
+"""The pure parts: consent over all rows, and the circuit breaker."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.clock import to_micros
+from contracts.features import CONSENT, SESSION, USER
+from contracts.online import StoredRow
+from scorer.breaker import Breaker
+from scorer.shopper import NOTHING_READ, known
+from scorer.store import RowKey
+from tests.scorer.kit import NOW, consent_state, micros_ago
+
+T = to_micros(NOW)
+STATES = st.sampled_from(["granted", "denied", "unknown"])
+CHANGED = st.integers(T - 5, T)
+
+
+def row(features: dict[str, object], at: int = T) -> StoredRow:
+    return StoredRow(True, (at, 1), at, features)  # type: ignore[arg-type]
+
+
+@given(st.lists(st.tuples(STATES, CHANGED), max_size=2), CHANGED)
+def test_nothing_is_used_or_kept_unless_the_newest_choice_grants(
+    choices: list[tuple[str, int]], session: int
+) -> None:
+    reads = [
+        (RowKey(CONSENT, {"shopper_id": str(n)}), row({"consent_state": consent_state(*choice)}))
+        for n, choice in enumerate(choices)
+    ]
+    session_row = row({"session_last_items": ["a"], "events_seen": 1, "consent_changed_at": session})
+    reads.append((RowKey(SESSION, {"visitor_id": "v", "session_id": "s"}), session_row))
+    reads.append((RowKey(USER, {"user_id": "u"}), row({"user_last_items": ["b"]})))
+    facts = known(reads, T, ())
+    newest_at = max((at for _, at in choices), default=None)
+    grants = newest_at is not None and {state for state, at in choices if at == newest_at} == {"granted"}
+    assert facts.shopper.consent_granted is grants
+    if not grants:
+        assert (facts.rows, facts.states) == ((), NOTHING_READ)
+    assert list(facts.shopper.user_items) == (["b"] if grants else [])
+    started_under_it = grants and newest_at is not None and session >= newest_at
+    assert list(facts.shopper.session_items) == (["a"] if started_under_it else [])
+
+
+def test_the_newest_choice_counts_even_from_an_old_row() -> None:
+    """A denial does not lapse when a row is old; only a grant does."""
+    old = micros_ago(days=500)
+    denied = (
+        RowKey(CONSENT, {"shopper_id": "user:u"}),
+        row({"consent_state": consent_state("denied", T)}, old),
+    )
+    given_before = (
+        RowKey(CONSENT, {"shopper_id": "visitor:v"}),
+        row({"consent_state": consent_state("granted", T - 1)}),
+    )
+    assert not known([denied, given_before], T, ()).shopper.consent_granted
+
+
+def test_the_breaker_rests_and_tries_once() -> None:
+    now = 100.0
+    breaker = Breaker(failures_allowed=2, rest_seconds=1.0, time=lambda: now)
+    breaker.failed()
+    assert breaker.allows()  # one failure is none in a row
+    breaker.failed()
+    assert not breaker.allows()
+    now = 101.0
+    assert breaker.allows()  # the trial
+    assert not breaker.allows()  # nobody else meanwhile
+    breaker.failed()
+    now = 101.9
+    assert not breaker.allows()
+    now = 102.0
+    assert breaker.allows()
+    breaker.succeeded()
+    assert breaker.allows()
+    assert breaker.allows()

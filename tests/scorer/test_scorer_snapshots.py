@@ -1,0 +1,121 @@
+"""Following what is published: a good snapshot takes over, a bad one is refused and the last good one stays."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.decide.artifacts import set_current, write_snapshot
+from models.decide.query import SLOTS
+from scorer.service import Options
+from tests.scorer.kit import NOW, Rows, Running, micros_ago, publish, scorer, snapshot, unique
+
+
+@pytest.fixture()
+def serving(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+@pytest.fixture()
+def following(options: Options, serving: Path) -> Iterator[Running]:
+    publish(serving, snapshot())
+    with scorer(replace(options, serving=serving)) as started:
+        yield started
+
+
+def look(following: Running) -> str:
+    following.wait(following.service.follower.look())
+    return str(following.recommend(visitor_id=unique("v"))["snapshot_version"])
+
+
+def test_a_new_snapshot_takes_over(following: Running, serving: Path) -> None:
+    version = publish(serving, snapshot(model_version="knn-2"))
+    assert look(following) == version
+    assert following.recommend(visitor_id=unique("v"))["model_version"] == "knn-2"
+
+
+@pytest.mark.parametrize("damage", ["item_vectors.npy", "items.json", "knn.npz", "manifest.json"])
+def test_a_damaged_snapshot_is_refused(following: Running, serving: Path, damage: str) -> None:
+    good = look(following)
+    version = write_snapshot(serving, snapshot(model_version="knn-2"), None, NOW)
+    file = serving / version / damage
+    file.write_bytes(file.read_bytes()[:-3])
+    point_at(serving, version)
+    assert look(following) == good
+    assert following.metric("snapshots_refused_total") == 1
+    assert following.request("GET", "/readyz").status_code == 200
+    # The next good one is taken.
+    assert look_after(following, serving) != good
+
+
+def look_after(following: Running, serving: Path) -> str:
+    version = publish(serving, snapshot(model_version="knn-3"))
+    assert look(following) == version
+    return version
+
+
+def test_arrays_that_do_not_belong_together_are_refused(following: Running, serving: Path) -> None:
+    good = look(following)
+    short = replace(snapshot(model_version="knn-2"), popularity=np.ones(2, np.float32))
+    set_current(serving, write_snapshot(serving, short, None, NOW))
+    assert look(following) == good
+
+
+@pytest.mark.parametrize("pointer", ["", "[]", '{"version": 3}', '{"version": "../nowhere"}'])
+def test_a_broken_pointer_is_refused(following: Running, serving: Path, pointer: str) -> None:
+    good = look(following)
+    (serving / "current.json").write_text(pointer)
+    assert look(following) == good
+    assert following.metric("snapshots_refused_total") == 1
+
+
+def test_the_query_tower_runs_in_litert(options: Options, serving: Path, rows: Rows) -> None:
+    publish(serving, snapshot("two_tower", "tower-1"), mean_tower())
+    who = {"visitor_id": unique("v"), "session_id": "s1"}
+    granted_at = micros_ago(days=1)
+    rows.consent(f"visitor:{who['visitor_id']}", "granted", granted_at)
+    rows.session(
+        who["visitor_id"], "s1", micros_ago(seconds=5), granted_at, session_last_items=["d", "c", "d"]
+    )
+    with scorer(replace(options, serving=serving)) as started:
+        answer = started.recommend(**who, count=2)
+    # The query points along (c, d) = (1, 2) / √5, every item along an axis of its own.
+    assert [(r["item_id"], round(r["score"], 3)) for r in answer["results"]] == [("d", 0.894), ("c", 0.447)]
+    assert (answer["results"][0]["source"], answer["degraded"]["level"]) == ("two_tower", 0)
+
+
+def test_a_tower_that_is_none_is_refused(options: Options, serving: Path) -> None:
+    publish(serving, snapshot("two_tower", "tower-1"), b"not a model")
+    with scorer(replace(options, serving=serving)) as started:
+        assert "refused" in started.request("GET", "/readyz").json()["missing"][0]
+
+
+def point_at(serving: Path, version: str) -> None:
+    """What a publisher that does not check would do."""
+    fresh = serving / "current.new"
+    fresh.write_text(json.dumps({"version": version}))
+    fresh.replace(serving / "current.json")
+
+
+def mean_tower() -> bytes:
+    """A query tower that answers the unit vector of the sum of the slots."""
+    import tensorflow as tf
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec((1, SLOTS, 64), tf.float32, "item_vectors"),
+            tf.TensorSpec((1, SLOTS), tf.int32, "slot_kind"),
+        ]
+    )
+    def tower(item_vectors: tf.Tensor, slot_kind: tf.Tensor) -> dict[str, tf.Tensor]:
+        filled = tf.cast(slot_kind > 0, tf.float32)[:, :, None]
+        return {"query": tf.math.l2_normalize(tf.reduce_sum(item_vectors * filled, axis=1), axis=1)}
+
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([tower.get_concrete_function()])
+    model: bytes = converter.convert()
+    return model
