@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,13 +10,14 @@ from rich.console import Console
 from rich.table import Table
 
 from contracts.errors import BraidError
-from contracts.settings import from_environment
+from contracts.settings import ROOT, from_environment
 from infra.stack import DEFAULT, LocalStack, Status
 from infra.stack.units import every_name
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
+WIDE = 400  # a log file's name broken over two lines cannot be copied
 COLOURS = {"running": "green", "done": "green", "not answering": "yellow", "dead": "red", "stopped": "dim"}
 Names = Annotated[list[str] | None, typer.Argument(help="units, or `all`; without: the default ones")]
 
@@ -25,7 +27,7 @@ def up(names: Names = None) -> None:
     """Start what is missing and wait until it works."""
     stack = _stack()
     stack.up(every_name() if names == ["all"] else names or DEFAULT)
-    console.print(_table(stack.status()))
+    _show(stack.status())
 
 
 @app.command()
@@ -39,11 +41,19 @@ def down(names: Names = None) -> None:
 @app.command()
 def status() -> None:
     """Show the units with state, ports and log files."""
-    console.print(_table(_stack().status()))
+    _show(_stack().status())
 
 
 def _stack() -> LocalStack:
     return LocalStack(from_environment(), say=console.print)
+
+
+def _show(rows: list[Status]) -> None:
+    Console(highlight=False, width=WIDE).print(_table(rows))
+
+
+def _near(path: Path) -> str:
+    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
 
 
 def _table(rows: list[Status]) -> Table:
@@ -57,7 +67,7 @@ def _table(rows: list[Status]) -> Table:
             f"[{COLOURS[row.state]}]{state}[/]",
             str(row.pid or ""),
             " ".join(map(str, row.ports)),
-            str(row.log),
+            _near(row.log),
         )
     return table
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,12 +10,10 @@ from pathlib import Path
 
 from contracts.settings import ROOT, Settings
 from infra.stack.ports import all_free, is_free, owner
+from infra.stack.start import POLL_SECONDS, Start
 from infra.stack.supervisor import Process, Supervisor, log_file
 from infra.stack.unit import StackError, Status, Unit, stop_waves, with_dependencies
 from infra.stack.units import DEFAULT, all_units, environment
-
-POLL_SECONDS = 0.1
-LOG_LINES = 10
 
 
 class LocalStack:
@@ -49,7 +46,7 @@ class LocalStack:
         wanted = with_dependencies(self._units(names), tuple(names))
         with self._alone():
             self._declare(wanted)
-            self._start_all(wanted)
+            Start(self._settings, self._supervisor, wanted, self._say).run()
 
     def down(self, names: Sequence[str] | None = None) -> None:
         """Stop the named units, else everything with supervisord itself; returns when their ports are free."""
@@ -86,62 +83,6 @@ class LocalStack:
         }
         self._supervisor.declare(list(declared.values()), environment(self._settings))
 
-    def _start_all(self, wanted: Sequence[Unit]) -> None:
-        healthy: set[str] = set()
-        started: dict[str, float] = {}
-        while len(healthy) < len(wanted):
-            processes = self._supervisor.processes()
-            for unit in wanted:
-                if unit.name in healthy or not healthy.issuperset(unit.depends_on):
-                    continue
-                if unit.name not in started:
-                    self._start(unit, processes.get(unit.name))
-                    started[unit.name] = time.monotonic()
-                elif self._works(unit, processes[unit.name]):
-                    self._say(f"{unit.name}: up after {time.monotonic() - started[unit.name]:.1f} s")
-                    healthy.add(unit.name)
-                else:
-                    self._raise_if_lost(unit, processes[unit.name], time.monotonic() - started[unit.name])
-            time.sleep(POLL_SECONDS if len(healthy) < len(wanted) else 0)
-
-    def _start(self, unit: Unit, process: Process | None) -> None:
-        if process is not None and process.running:
-            return
-        if unit.once and unit.healthy():
-            return
-        check_needs(unit)
-        for name in unit.ports:
-            port = self._settings.port(name)
-            if not is_free(self._settings.host, port):
-                raise StackError(
-                    f"{unit.name}: port {port} ({name}) is in use by {owner(port)}; "
-                    "stop it or choose other ports with BRAID_PORT_BASE"
-                )
-        unit.prepare()
-        self._supervisor.start(unit.name)
-
-    def _works(self, unit: Unit, process: Process) -> bool:
-        """A unit works when its check says so; a command that ends must have ended (or not been needed)."""
-        if unit.once:
-            return not process.running and unit.healthy()
-        return process.running and unit.healthy()
-
-    def _raise_if_lost(self, unit: Unit, process: Process, seconds: float) -> None:
-        ended_well = unit.once and process.detail in ("", "ended with code 0")
-        if not process.running and not ended_well:
-            raise StackError(
-                self._post_mortem(unit, f"died while starting ({process.detail or 'no exit code'})")
-            )
-        if seconds > unit.limit_seconds:
-            raise StackError(
-                self._post_mortem(unit, f"did not become healthy within {unit.limit_seconds:.0f} s")
-            )
-
-    def _post_mortem(self, unit: Unit, what: str) -> str:
-        log = log_file(self._settings, unit.name)
-        lines = log.read_text(errors="replace").splitlines()[-LOG_LINES:] if log.is_file() else []
-        return "\n".join([f"{unit.name}: {what}; its log: {log}", *(f"  | {line}" for line in lines)])
-
     def _status(self, unit: Unit, process: Process | None) -> Status:
         return Status(
             name=unit.name,
@@ -170,19 +111,6 @@ class LocalStack:
         with (self._settings.run / "stack.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
-
-
-def check_needs(unit: Unit) -> None:
-    """See that the unit's program and files are there.
-
-    Raises:
-        StackError: one is not; the message names it and says `make setup`.
-    """
-    if shutil.which(unit.command[0]) is None:
-        raise StackError(f"{unit.name}: {unit.command[0]} is not installed; run `make setup`")
-    for path in unit.needs:
-        if not path.exists() or (path.is_dir() and not any(path.iterdir())):
-            raise StackError(f"{unit.name}: {path} is missing; run `make setup`")
 
 
 def _state(unit: Unit, process: Process | None) -> str:

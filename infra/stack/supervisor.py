@@ -32,7 +32,8 @@ class Process:
     running: bool
     started: bool
     pid: int | None
-    detail: str
+    exit_code: int | None = None
+    detail: str = ""
 
 
 class Supervisor:
@@ -219,13 +220,19 @@ def _escape(text: str) -> str:
 
 def _process(info: Mapping[str, Any]) -> Process:
     state = info["statename"]
+    ended = state == "EXITED"
     return Process(
         name=info["name"],
         running=state in ("RUNNING", "STARTING", "STOPPING"),
         started=state != "STOPPED",
         pid=info["pid"] or None,
-        detail=info["spawnerr"] or (f"ended with code {info['exitstatus']}" if state == "EXITED" else ""),
+        exit_code=info["exitstatus"] if ended else None,
+        detail=_end(info["exitstatus"]) if ended else info["spawnerr"],
     )
+
+
+def _end(code: int) -> str:
+    return "killed by a signal" if code < 0 else f"ended with code {code}"
 
 
 def _signal(send: Any) -> None:
