@@ -96,8 +96,8 @@ def render(settings: Settings, stream: Stream) -> Query:
 
 
 def key_columns(view: View) -> tuple[str, ...]:
-    """The group key beside the constant `view`: what the row in the topic is keyed by."""
-    return (*view.join_keys, *(name for name in view.carried if name == "consent_changed_at"))
+    """The group key, which is the key of the row in the topic."""
+    return ("view", *view.join_keys, *(name for name in view.carried if name == "consent_changed_at"))
 
 
 def _source(stream: Stream) -> str:
@@ -131,7 +131,7 @@ FROM first_of_each(event => TABLE events_read PARTITION BY visitor_id, uid => 'e
 
 
 def _sink(view: View, stream: Stream) -> str:
-    keys = ", ".join(("view", *key_columns(view)))
+    keys = ", ".join(key_columns(view))
     columns = ",\n  ".join(f"{name} {kind}" for name, kind in _columns(view))
     return f"""CREATE TEMPORARY TABLE {view.name}_rows (
   {columns},
@@ -149,7 +149,7 @@ def _columns(view: View) -> list[tuple[str, str]]:
     keys = [(name, "BIGINT" if name == "consent_changed_at" else "STRING") for name in key_columns(view)]
     versions = [("newest_event_time", "BIGINT"), ("events_seen", "BIGINT")]
     features = [(feature.name, FLINK_TYPES[feature.dtype]) for feature in view.features]
-    return [("view", "STRING NOT NULL"), *((n, f"{t} NOT NULL") for n, t in keys), *versions, *features]
+    return [*((name, f"{kind} NOT NULL") for name, kind in keys), *versions, *features]
 
 
 def _insert_session(settings: Settings) -> str:
@@ -157,8 +157,10 @@ def _insert_session(settings: Settings) -> str:
     horizon = settings.session_horizon // MICROSECOND
     return f"""INSERT INTO {SESSION.name}_rows
 SELECT {_aggregates(SESSION, SESSION_STATE_TTL)}
-FROM events_once
-WHERE consent_personalization = 'granted' AND received_time - event_time <= {horizon}
+FROM (
+  SELECT *, {_view_sql(SESSION)} AS view FROM events_once
+  WHERE consent_personalization = 'granted' AND received_time - event_time <= {horizon}
+) AS session_events
 GROUP BY {", ".join(key_columns(SESSION))}"""
 
 
@@ -167,14 +169,21 @@ def _insert_consent() -> str:
     return f"""INSERT INTO {CONSENT.name}_rows
 SELECT {_aggregates(CONSENT, CONSENT_STATE_TTL)}
 FROM (
-  SELECT event_time, {SHOPPER_SQL} AS shopper_id, {state_sql()} AS consent_state FROM events_once
-) AS events_once
+  SELECT event_time, {SHOPPER_SQL} AS shopper_id, {state_sql()} AS consent_state, {_view_sql(CONSENT)} AS view
+  FROM events_once
+) AS consent_events
 GROUP BY {", ".join(key_columns(CONSENT))}"""
 
 
 def _aggregates(view: View, state_ttl: timedelta) -> str:
     """The select list, with how long this aggregate keeps its state after a key's last event."""
-    hint = f"/*+ STATE_TTL('events_once' = '{state_ttl // HOUR} h') */"
+    hint = f"/*+ STATE_TTL('{view.name}_events' = '{state_ttl // HOUR} h') */"
     versions = ("MAX(event_time) AS newest_event_time", "COUNT(*) AS events_seen")
     features = (expression(feature, Engine.FLINK) for feature in view.features)
-    return f"{hint} '{view.name}' AS view, " + ",\n  ".join((*key_columns(view), *versions, *features))
+    return f"{hint}\n  " + ",\n  ".join((*key_columns(view), *versions, *features))
+
+
+def _view_sql(view: View) -> str:
+    """The view's name as a group key. As a literal it would be no part of the key: the planner, missing the sink's
+    whole primary key in the group key, would retract each row before its update, which Kafka gets as a deletion."""
+    return f"CASE WHEN event_time IS NULL THEN '' ELSE '{view.name}' END"

@@ -1,0 +1,83 @@
+"""The rendered SQL and its plan, by Flink's own planner; no cluster."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from contracts.features import CONSENT, SESSION
+from contracts.settings import ROOT, Settings
+from flink_jobs.job import stream_job
+from flink_jobs.plan import explain
+from flink_jobs.submit import newest_checkpoint
+
+JOB = stream_job(Settings())
+
+
+@pytest.fixture(scope="module")
+def plan() -> str:
+    text = explain(JOB, ROOT / "jars" / "flink")
+    return text[text.index("== Optimized Physical Plan ==") :]
+
+
+def test_nothing_is_retracted(plan: str) -> None:
+    # Aggregates read inserts only (a retraction would need the lists to forget), and write updates without the row
+    # before: Kafka would get that one as a deletion.
+    aggregates = re.findall(r"GroupAggregate\(.*changelogMode=\[([A-Z,]+)\]", plan)
+    below = re.findall(
+        r"(?:Exchange|ProcessTableFunction|TableSourceScan)\(.*changelogMode=\[([A-Z,]+)\]", plan
+    )
+    assert set(aggregates) == {"I,UA"}
+    assert set(below) == {"I"}
+    assert "upsertMaterialize" not in plan
+    assert "ChangelogNormalize" not in plan
+
+
+def test_events_are_read_and_deduplicated_once(plan: str) -> None:
+    executed = plan[plan.index("== Optimized Execution Plan ==") :]
+    assert executed.count("TableSourceScan(") == 1
+    assert executed.count("ProcessTableFunction(") == 1
+    assert executed.count("Reused(reference_id=[1])") == 2
+
+
+def test_one_visitor_is_never_spread_over_subtasks_before_it_is_grouped(plan: str) -> None:
+    # hash[visitor_id] before the dedup keeps offset order; and nothing batches (a mini-batch forgets it).
+    assert "Exchange(distribution=[hash[visitor_id]]" in plan
+    assert "MiniBatch" not in plan
+
+
+def test_state_lives_as_long_as_declared(plan: str) -> None:
+    settings = Settings()
+    assert re.findall(r"STATE_TTL options:\[(\d+) h\]", plan) == ["50", "9600"]
+    assert timedelta(hours=50) > 2 * settings.session_horizon
+    assert JOB.options["table.exec.state.ttl"] == "336 h"  # 2 × 7 days, for the event_ids
+
+
+def test_every_feature_is_in_the_sink(plan: str) -> None:
+    for view in (SESSION, CONSENT):
+        sink = next(text for text in JOB.query.definitions if f"TABLE {view.name}_rows" in text)
+        names = ("view", *view.join_keys, *view.version, *view.carried, *view.feature_names)
+        assert [name for name in names if not re.search(rf"\b{name} (BIGINT|STRING|ARRAY)", sink)] == []
+    # The topic's key, as docs/architecture.md has it.
+    assert any(
+        "PRIMARY KEY (view, visitor_id, session_id, consent_changed_at)" in t for t in JOB.query.definitions
+    )
+    assert any("PRIMARY KEY (view, shopper_id)" in text for text in JOB.query.definitions)
+
+
+def test_a_changed_query_has_another_fingerprint_and_no_checkpoint(tmp_path: Path) -> None:
+    changed = stream_job(replace(Settings(), session_horizon=timedelta(hours=12)))
+    assert changed.fingerprint != JOB.fingerprint
+    # Options are no part of it: more parallelism goes on from the same state.
+    assert replace(JOB, options={}).fingerprint == JOB.fingerprint
+    for job_id, number in ((f"{JOB.fingerprint}01", 3), (f"{JOB.fingerprint}02", 1)):
+        folder = tmp_path / job_id / f"chk-{number}"
+        folder.mkdir(parents=True)
+        (folder / "_metadata").touch()
+    (tmp_path / f"{JOB.fingerprint}02" / "chk-2").mkdir()  # not completed
+    assert newest_checkpoint(tmp_path, JOB.fingerprint) == tmp_path / f"{JOB.fingerprint}02" / "chk-1"
+    assert newest_checkpoint(tmp_path, changed.fingerprint) is None
