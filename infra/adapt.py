@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from datetime import date
@@ -45,7 +45,7 @@ def adapt_range(
     write = partial(write_day, folder, source)
     counts: dict[date, DayCounts] = {}
     with ExitStack() as stack:
-        written = map(write, days)
+        written: Iterator[DayCounts] = map(write, days)
         if workers > 1:
             # Spawned, not forked: the caller may hold threads.
             pool = stack.enter_context(ProcessPoolExecutor(workers, mp_context=get_context("spawn")))

@@ -1,0 +1,69 @@
+"""The generated JSON Schemas: current, and agreeing with the validator on what is valid."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import jsonschema
+import msgspec
+import pytest
+
+from contracts.catalog import read_catalog
+from contracts.decisions import Decision, Degraded, Result
+from contracts.events import read_event
+from contracts.generate import schemas, stale
+
+EVENT, CATALOG, DECISION = (
+    jsonschema.Draft202012Validator(schemas()[f"{name}.schema.json"])
+    for name in ("event", "catalog", "decision")
+)
+
+
+def test_the_files_are_current() -> None:
+    assert stale() == []
+
+
+def test_valid_records_are_valid_in_both(wire: SimpleNamespace) -> None:
+    for event in (wire.event(), wire.event(user_id=None, context=None) | {"context": {}}):
+        EVENT.validate(event)
+        assert read_event(event).event is not None
+    CATALOG.validate(wire.update())
+    assert read_catalog(wire.update(brand=None)).event is not None
+    CATALOG.validate(wire.update(brand=None))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"event_name": "add_to_basket"},
+        {"visitor_id": ""},
+        {"visitor_id": None},
+        {"items": [{"item_id": "a", "price": 2.55}]},
+        {"items": [{"item_id": "a", "price": "2.555"}]},
+        {"items": [{"quantity": 1}]},
+        {"engagement_ms": "7"},
+        {"consent": {}},
+    ],
+)
+def test_what_a_schema_refuses_the_validator_refuses(
+    wire: SimpleNamespace, changes: dict[str, object]
+) -> None:
+    event = wire.event(**changes)
+    assert not EVENT.is_valid(event)
+    assert read_event(event).event is None
+
+
+def test_a_decision_fits_its_schema() -> None:
+    decision = Decision(
+        decision_id="d",
+        decided_at=1,
+        placement="home",
+        visitor_id="v",
+        user_id=None,
+        session_id=None,
+        results=[Result(item_id="a", score=0.5, source="popular", reasons=["popular"])],
+        model_version="1",
+        degraded=Degraded(level=3, rung="popular", cause="no consent"),
+        rows=[],
+    )
+    DECISION.validate(msgspec.to_builtins(decision))

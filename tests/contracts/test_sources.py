@@ -1,0 +1,87 @@
+"""Sources in files: the whole real files where they are found, and what is said where they are not."""
+
+from __future__ import annotations
+
+import gzip
+from collections import Counter
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from contracts.adapters import online_retail, rees46
+from contracts.adapters.made_up import MADE_UP
+from contracts.adapters.sources import ADAPTERS, has_source, open_source
+from contracts.errors import SourceError
+from contracts.settings import Settings
+
+LINE = "536381,22139,TEA SET,1,2011-01-03 09:41:00,4.25,15311.0,United Kingdom"
+
+
+def shop(folder: Path, *days: str) -> Path:
+    """A data folder whose shop was open on `days`, with one line a day."""
+    (folder / "online-retail").mkdir()
+    for on in days:
+        text = f"{','.join(online_retail.COLUMNS)}\n{LINE.replace('2011-01-03', on)}\n"
+        (folder / "online-retail" / f"{on}.csv.gz").write_bytes(gzip.compress(text.encode()))
+    return folder
+
+
+def test_a_day_between_open_ones_is_closed_and_empty(tmp_path: Path) -> None:
+    source = open_source("online-retail", shop(tmp_path, "2011-01-03", "2011-01-05"))
+    assert source.days() == [date(2011, 1, 3), date(2011, 1, 5)]
+    assert len(source.read_day(date(2011, 1, 3)).events) == 2
+    assert source.read_day(date(2011, 1, 4)).events == []
+
+
+def test_a_day_outside_the_files_is_an_error(tmp_path: Path) -> None:
+    source = open_source("online-retail", shop(tmp_path, "2011-01-03"))
+    with pytest.raises(SourceError, match="2011-01-04"):
+        source.read_day(date(2011, 1, 4))
+
+
+def test_a_broken_file_is_named(tmp_path: Path) -> None:
+    data = shop(tmp_path, "2011-01-03")
+    (data / "online-retail" / "2011-01-03.csv.gz").write_bytes(b"no gzip")
+    with pytest.raises(SourceError, match=r"2011-01-03\.csv\.gz"):
+        open_source("online-retail", data).read_day(date(2011, 1, 3))
+
+
+@pytest.mark.parametrize("name", sorted(ADAPTERS))
+def test_missing_data_says_where_to_get_it(name: str, tmp_path: Path) -> None:
+    for data in (None, tmp_path):
+        assert not has_source(name, data)
+        with pytest.raises(SourceError, match=r"https://.*simulator"):
+            open_source(name, data)
+    assert MADE_UP[name]
+
+
+def test_an_unknown_source_is_named() -> None:
+    with pytest.raises(SourceError, match="known are online-retail, rees46"):
+        open_source("retailrocket", None)
+
+
+@pytest.mark.parametrize("name", sorted(ADAPTERS))
+def test_every_line_of_a_whole_file_is_accounted_for(name: str, settings: Settings, tmp_path: Path) -> None:
+    data = settings.data if has_source(name, settings.data) else whole_file(tmp_path)
+    source = open_source(name, data)
+    on = source.days()[0]
+    day = source.read_day(on)
+    with gzip.open(source.folder / f"{on}.csv.gz", "rt", encoding="utf-8") as lines:
+        count = sum(1 for _ in lines) - 1
+    names = Counter(event["event_name"] for event in day.events)
+    refunded = sum(len(event["items"]) for event in day.events if event["event_name"] == "refund")
+    closing = names["purchase"] if name == "online-retail" else 0
+    assert len(day.events) - closing - names["refund"] + refunded + len(day.refused) == count
+    assert len({event["event_id"] for event in day.events}) == len(day.events)
+    assert day.events == sorted(day.events, key=lambda event: event["event_time"])
+
+
+def whole_file(folder: Path) -> Path:
+    """Both sources in small, in their own form."""
+    shop(folder, "2011-01-03")
+    (folder / "rees46").mkdir()
+    row = "2019-10-01 00:00:00 UTC,view,100,1,a.b,aqua,33.20,42,session"
+    text = f"{','.join(rees46.COLUMNS)}\n{row}\n{row}\n"
+    (folder / "rees46" / "2019-10-01.csv.gz").write_bytes(gzip.compress(text.encode()))
+    return folder
