@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from contracts.decisions import Degraded, Result
 from contracts.placements import Placement
-from models.decide.query import SESSION_KIND, slots
+from models.decide.query import SESSION_KIND, recency, slots
 from models.decide.reasons import Explain, explain_by_neighbours, explain_by_vectors, explain_with
 from models.decide.snapshot import Snapshot
 
@@ -110,12 +110,12 @@ def top(scores: Floats, count: int) -> npt.NDArray[np.intp]:
     return ordered
 
 
-def neighbour_scores(snapshot: Snapshot, positions: npt.NDArray[np.int32]) -> Floats:
-    """float32[items]: the sum of each item's neighbour scores over `positions`; -inf where there is none."""
-    found = snapshot.neighbours[positions].ravel()
+def neighbour_scores(snapshot: Snapshot, positions: Ints) -> Floats:
+    """float32[items]: each item's neighbour scores summed over `positions` (newest first); -inf where there is none."""
+    found = snapshot.neighbours[positions]
     real = found >= 0
-    weights = snapshot.scores[positions].ravel()[real]
-    summed = np.bincount(found[real], weights, minlength=len(snapshot.ids)).astype(np.float32)
+    given = snapshot.scores[positions] * recency(len(positions))[:, None]
+    summed = np.bincount(found[real], given[real], minlength=len(snapshot.ids)).astype(np.float32)
     return np.where(summed > 0, summed, np.float32(-np.inf))
 
 

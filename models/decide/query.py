@@ -42,5 +42,10 @@ def gather(vectors: Floats, positions: npt.NDArray[Any]) -> Floats:
     return found[None]
 
 
+def recency(count: int) -> Floats:
+    """What item-kNN weighs the filled slots by, newest first: 1, 1/2, 1/3, …"""
+    return (1 / np.arange(1, count + 1)).astype(np.float32)
+
+
 def _known(items: Iterable[str], index: Mapping[str, int], limit: int) -> list[int]:
     return [index[item] for item in items if item in index][:limit]

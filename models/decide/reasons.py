@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 import numpy as np
 import numpy.typing as npt
 
-from models.decide.query import SESSION_KIND
+from models.decide.query import SESSION_KIND, recency
 from models.decide.snapshot import Snapshot
 
 Explain = Callable[[int], list[str]]
@@ -35,7 +35,7 @@ def explain_by_neighbours(snapshot: Snapshot, history: Ints, kinds: Ints, carted
 
     def explain(item: int) -> list[str]:
         given = np.where(snapshot.neighbours[history] == item, snapshot.scores[history], 0).sum(axis=1)
-        strongest = int(np.argmax(given))
+        strongest = int(np.argmax(given * recency(len(history))))
         return [_because(snapshot, int(history[strongest]), int(kinds[strongest]), carted)]
 
     return explain

@@ -1,0 +1,101 @@
+"""The catalog at a cut, and what the item tower reads of it: known id, title words, price step."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from contracts.settings import Settings
+from models.tables import read_cut
+
+Ints = npt.NDArray[np.int32]
+TITLE_WORDS = 10
+WORD_BUCKETS = 4096
+NO_WORD = 0
+PRICE_STEPS = 24
+UNKNOWN_ID = 0
+WORD = re.compile(r"[a-z0-9]+")
+COLUMNS = ("item_id", "title", "category", "price_minor", "currency", "availability", "item_carts_30d")
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Every item known at a cut, in the order of item ids.
+
+    Attributes:
+        carts_30d: int64[items], additions to the cart in the 30 days to the cut.
+    """
+
+    ids: tuple[str, ...]
+    titles: tuple[str, ...]
+    categories: tuple[str | None, ...]
+    price_minor: tuple[int, ...]
+    currency: tuple[str, ...]
+    in_stock: npt.NDArray[np.bool_]
+    carts_30d: npt.NDArray[np.int64]
+
+    @property
+    def index(self) -> dict[str, int]:
+        return {item: row for row, item in enumerate(self.ids)}
+
+
+@dataclass(frozen=True, slots=True)
+class ItemFeatures:
+    """The item tower's inputs: `ids` int32[n] (0 unknown), `words` int32[n, 10] (0 none), `prices` int32[n]."""
+
+    ids: Ints
+    words: Ints
+    prices: Ints
+
+
+def read_catalog_at(settings: Settings, cut_on: date) -> Catalog:
+    """The items that have a catalog state at the cut."""
+    rows = read_cut(settings, "gold_item_features", cut_on, COLUMNS).sort_by("item_id")
+    columns = {name: rows.column(name).to_pylist() for name in COLUMNS}
+    kept = [n for n, title in enumerate(columns["title"]) if title is not None]
+
+    def of(name: str) -> tuple[Any, ...]:
+        return tuple(columns[name][n] for n in kept)
+
+    return Catalog(
+        ids=of("item_id"),
+        titles=of("title"),
+        categories=of("category"),
+        price_minor=of("price_minor"),
+        currency=of("currency"),
+        in_stock=np.array([state == "in_stock" for state in of("availability")], bool),
+        carts_30d=np.array([carts or 0 for carts in of("item_carts_30d")], np.int64),
+    )
+
+
+def item_features(catalog: Catalog, vocabulary: Mapping[str, int]) -> ItemFeatures:
+    """What the tower reads; an item that `vocabulary` (item id → 1, 2, …) lacks is known by its content alone."""
+    return ItemFeatures(
+        ids=np.array([vocabulary.get(item, UNKNOWN_ID) for item in catalog.ids], np.int32),
+        words=np.array([title_words(title) for title in catalog.titles], np.int32).reshape(-1, TITLE_WORDS),
+        prices=np.array([price_step(price) for price in catalog.price_minor], np.int32),
+    )
+
+
+def title_words(title: str) -> list[int]:
+    """The buckets 1 … WORD_BUCKETS-1 of the title's first words, once each, filled up with 0."""
+    words = list(dict.fromkeys(WORD.findall(title.lower())))[:TITLE_WORDS]
+    buckets = [1 + zlib.crc32(word.encode()) % (WORD_BUCKETS - 1) for word in words]
+    return buckets + [NO_WORD] * (TITLE_WORDS - len(buckets))
+
+
+def price_step(price_minor: int) -> int:
+    """Two steps an octave: 1 → 0, 2 → 2, 100 → 13; at most PRICE_STEPS - 1."""
+    return int(min(PRICE_STEPS - 1, 2 * np.log2(max(price_minor, 1))))
+
+
+def vocabulary_of(items: Sequence[str]) -> dict[str, int]:
+    """Item id → 1, 2, … in the order of ids; 0 is left for unknown items."""
+    return {item: number for number, item in enumerate(sorted(set(items)), start=1)}

@@ -1,0 +1,9 @@
+"""What the room refuses to do, and what to do instead."""
+
+from __future__ import annotations
+
+from contracts.errors import BraidError
+
+
+class ModelsError(BraidError):
+    """Training, embedding or publishing cannot go on; the message names what is missing."""

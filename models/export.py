@@ -1,0 +1,31 @@
+"""The towers as LiteRT files: one request's query tower, and an item tower that needs no TensorFlow either."""
+
+from __future__ import annotations
+
+from contracts.features import EMBEDDING_SIZE
+from models.catalog import TITLE_WORDS
+from models.decide.query import SLOTS
+from models.keras2 import tf
+from models.towers import ItemTower, QueryTower
+
+
+def query_tower_file(tower: QueryTower) -> bytes:
+    """The query tower, float32: (vectors [1, 50, 64], kinds int32 [1, 50]) → query [1, 64]."""
+    vectors = tf.TensorSpec((1, SLOTS, EMBEDDING_SIZE), tf.float32, "item_vectors")
+    kinds = tf.TensorSpec((1, SLOTS), tf.int32, "slot_kind")
+    function = tf.function(lambda item_vectors, slot_kind: tower((item_vectors, slot_kind), training=False))
+    return _converted(function.get_concrete_function(vectors, kinds), tower)
+
+
+def item_tower_file(tower: ItemTower) -> bytes:
+    """The item tower, float32: (ids int32 [1], words int32 [1, 10], prices int32 [1]) → vector [1, 64]."""
+    ids = tf.TensorSpec((1,), tf.int32, "ids")
+    words = tf.TensorSpec((1, TITLE_WORDS), tf.int32, "words")
+    prices = tf.TensorSpec((1,), tf.int32, "prices")
+    function = tf.function(lambda ids, words, prices: tower((ids, words, prices)))
+    return _converted(function.get_concrete_function(ids, words, prices), tower)
+
+
+def _converted(function: tf.types.experimental.ConcreteFunction, tower: tf.keras.Model) -> bytes:
+    converted: bytes = tf.lite.TFLiteConverter.from_concrete_functions([function], tower).convert()
+    return converted

@@ -1,0 +1,61 @@
+"""The candidates' own files: arrays and JSON, written and read without pickle."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from models.baselines import Floats, Knn
+from models.decide.query import NO_ITEM
+
+VOCABULARY = "vocabulary.json"
+ITEMS = "items.json"
+KNN = "knn.npz"
+POPULARITY = "popularity.npy"
+QUERY_TOWER = "query_tower.tflite"
+ITEM_TOWER = "item_tower.tflite"
+
+
+def knn_files(items: Sequence[str], knn: Knn) -> dict[str, bytes]:
+    out = io.BytesIO()
+    np.savez(out, neighbours=knn.neighbours, scores=knn.scores)
+    return {ITEMS: to_json(list(items)), KNN: out.getvalue()}
+
+
+def popularity_files(items: Sequence[str], counts: Floats) -> dict[str, bytes]:
+    out = io.BytesIO()
+    np.save(out, counts, allow_pickle=False)
+    return {ITEMS: to_json(list(items)), POPULARITY: out.getvalue()}
+
+
+def read_vocabulary(folder: Path) -> dict[str, int]:
+    vocabulary: dict[str, int] = json.loads((folder / VOCABULARY).read_text())
+    return vocabulary
+
+
+def read_knn(folder: Path, index: Mapping[str, int]) -> Knn:
+    """The neighbours in the rows of another catalog; items that `index` lacks fall away, the rest move up."""
+    with np.load(folder / KNN, allow_pickle=False) as stored:
+        old = Knn(stored["neighbours"], stored["scores"])
+    items: list[str] = json.loads((folder / ITEMS).read_text())
+    row_of = np.array(
+        [*(index.get(item, NO_ITEM) for item in items), NO_ITEM], np.int32
+    )  # the last is for -1
+    moved = row_of[old.neighbours]
+    order = np.argsort(moved == NO_ITEM, axis=1, kind="stable")
+    moved = np.take_along_axis(moved, order, axis=1)
+    scores = np.where(moved == NO_ITEM, np.float32(0), np.take_along_axis(old.scores, order, axis=1))
+    there = row_of[:-1] != NO_ITEM
+    width = old.neighbours.shape[1]
+    new = Knn(np.full((len(index), width), NO_ITEM, np.int32), np.zeros((len(index), width), np.float32))
+    new.neighbours[row_of[:-1][there]] = moved[there]
+    new.scores[row_of[:-1][there]] = scores[there]
+    return new
+
+
+def to_json(value: object) -> bytes:
+    return (json.dumps(value, ensure_ascii=False, separators=(",", ":")) + "\n").encode()

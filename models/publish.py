@@ -1,0 +1,117 @@
+"""The served snapshot of a cut: written whole, checked, then made current in one step."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import date, datetime
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from contracts.features import EMBEDDING_SIZE
+from contracts.settings import Settings
+from models import files
+from models.catalog import Catalog, read_catalog_at
+from models.decide.artifacts import MANIFEST, current_version, open_snapshot, set_current, write_snapshot
+from models.decide.snapshot import Snapshot
+from models.errors import ModelsError
+from models.registry import Champion
+from models.tables import read_cut
+
+Floats = npt.NDArray[np.float32]
+KEPT = 5
+
+
+def publish(settings: Settings, champion: Champion, cut_on: date, made_at: datetime) -> str:
+    """Write and switch to the cut's snapshot; returns its version. The last five are kept.
+
+    Raises:
+        ModelsError: the vectors are not the champion's, or the snapshot is not fit to serve.
+    """
+    catalog = read_catalog_at(settings, cut_on)
+    vectors, tower = np.empty((0, EMBEDDING_SIZE), np.float32), None
+    if champion.kind == "two_tower":
+        vectors = stored_vectors(settings, catalog, champion, cut_on)
+        tower = (champion.folders["two_tower"] / files.QUERY_TOWER).read_bytes()
+    snapshot = snapshot_of(catalog, vectors, champion, cut_on)
+    check(snapshot)
+    version = write_snapshot(settings.serving, snapshot, tower, made_at)
+    open_snapshot(settings.serving / version)
+    set_current(settings.serving, version)
+    _forget_old(settings.serving)
+    return version
+
+
+def snapshot_of(catalog: Catalog, vectors: Floats, champion: Champion, cut_on: date) -> Snapshot:
+    """The catalog at the cut with the champion's arrays; popularity is the cut's own last 30 days."""
+    knn = files.read_knn(champion.folders["item_knn"], catalog.index)
+    return Snapshot(
+        ids=catalog.ids,
+        index=catalog.index,
+        titles=catalog.titles,
+        categories=catalog.categories,
+        price_minor=catalog.price_minor,
+        currency=catalog.currency,
+        in_stock=catalog.in_stock,
+        vectors=vectors,
+        popularity=catalog.carts_30d.astype(np.float32),
+        neighbours=knn.neighbours,
+        scores=knn.scores,
+        kind=champion.kind,
+        version="",
+        model_version=champion.model_version,
+        cut_on=str(cut_on),
+    )
+
+
+def stored_vectors(settings: Settings, catalog: Catalog, champion: Champion, cut_on: date) -> Floats:
+    """float32[items, 64] from `gold_item_embeddings`, in the catalog's order.
+
+    Raises:
+        ModelsError: they are of another model or other items.
+    """
+    rows = read_cut(settings, "gold_item_embeddings", cut_on, ("item_id", "vector", "model_version")).sort_by(
+        "item_id"
+    )
+    models = set(rows.column("model_version").to_pylist())
+    if models != {champion.model_version}:
+        raise ModelsError(
+            f"gold_item_embeddings of {cut_on} is of {sorted(models)}, the champion is "
+            f"{champion.model_version}: run `python -m models embed --cut {cut_on}`"
+        )
+    if tuple(rows.column("item_id").to_pylist()) != catalog.ids:
+        raise ModelsError(
+            f"gold_item_embeddings of {cut_on} has other items than the catalog: embed the cut again"
+        )
+    flat = rows.column("vector").combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    vectors: Floats = flat.astype(np.float32).reshape(len(catalog.ids), EMBEDDING_SIZE)
+    return vectors
+
+
+def check(snapshot: Snapshot) -> None:
+    """Refuse a snapshot that would answer with nothing or with nonsense.
+
+    Raises:
+        ModelsError: it has no item in stock, or vectors that are not finite and of unit length.
+    """
+    if not snapshot.in_stock.any():
+        raise ModelsError(
+            f"cut {snapshot.cut_on}: none of {len(snapshot.ids)} items is in stock; look at gold_item_features"
+        )
+    if snapshot.kind == "two_tower":
+        lengths = np.linalg.norm(snapshot.vectors, axis=1)
+        wrong = [snapshot.ids[row] for row in np.flatnonzero(~(np.abs(lengths - 1) < 1e-3))[:5]]
+        if wrong:
+            raise ModelsError(
+                f"cut {snapshot.cut_on}: item vectors of no unit length, among them {wrong}; embed again"
+            )
+
+
+def _forget_old(serving: Path) -> None:
+    """Keep the current snapshot and the newest made others."""
+    current = current_version(serving)
+    others = [path for path in serving.iterdir() if (path / MANIFEST).is_file() and path.name != current]
+    others.sort(key=lambda path: ((path / MANIFEST).stat().st_mtime_ns, path.name), reverse=True)
+    for path in others[KEPT - 1 :]:
+        shutil.rmtree(path)

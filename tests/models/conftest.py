@@ -1,0 +1,106 @@
+"""A small lake with planted structure: shoppers walk along short chains of items."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from deltalake import write_deltalake
+
+from contracts.settings import Settings
+
+CUT = date(2011, 3, 31)
+CHAINS, LENGTH, DAYS, SESSIONS_A_DAY = 20, 10, 30, 30
+STRINGS = pa.list_(pa.string())
+TIME = pa.timestamp("us", tz="UTC")
+EXAMPLES = pa.schema(
+    [
+        *(
+            (name, pa.string())
+            for name in ("event_id", "user_id", "visitor_id", "session_id", "label_item_id")
+        ),
+        ("event_timestamp", TIME),
+        *((name, STRINGS) for name in ("session_last_items", "session_last_carted", "user_last_items")),
+    ]
+)
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings whose lake holds one cut: 201 items (the last is new and out of stock), 40 users."""
+    settings = Settings(var=tmp_path_factory.mktemp("models"))
+    rows = list(_examples(random.Random(3)))
+    _write(settings.lake, "gold_training_examples", pa.Table.from_pylist(rows, EXAMPLES))
+    _write(settings.lake, "gold_item_features", _items(Counter(row["label_item_id"] for row in rows)))
+    _write(settings.lake, "gold_user_features", _users())
+    return settings
+
+
+def item(chain: int, place: int) -> str:
+    return f"c{chain:02}-{place % LENGTH}"
+
+
+def _examples(chance: random.Random) -> Iterator[dict]:
+    """Each session starts somewhere in a chain and adds what follows, five times; few chains are popular."""
+    for day in range(DAYS):
+        opens = datetime.combine(CUT - timedelta(days=DAYS - 1 - day), time(9), tzinfo=UTC)
+        for session in range(SESSIONS_A_DAY):
+            chain = min(chance.randrange(CHAINS), chance.randrange(CHAINS))
+            walk = [
+                item(chain, start)
+                for start in [chance.randrange(LENGTH)]
+                for start in range(start, start + 5)
+            ]
+            for n, label in enumerate(walk):
+                before = walk[:n][::-1] or None
+                yield {
+                    "event_id": f"{day:02}-{session:02}-{n}",
+                    "user_id": f"u{chain:02}",
+                    "visitor_id": f"v{session}",
+                    "session_id": f"{day}-{session}",
+                    "label_item_id": label,
+                    "event_timestamp": opens + timedelta(minutes=session, seconds=n),
+                    "session_last_items": before,
+                    "session_last_carted": before,
+                    "user_last_items": [item(chain, 0)],
+                }
+
+
+def _items(carts: Counter[str]) -> pa.Table:
+    known = [(item(c, n), f"chain{c} piece{n}") for c in range(CHAINS) for n in range(LENGTH)]
+    rows = [*known, ("new", "chain3 piece4")]
+    return pa.table(
+        {
+            "item_id": [name for name, _ in rows],
+            "title": [title for _, title in rows],
+            "category": pa.array([None] * len(rows), pa.string()),
+            "price_minor": [199] * len(rows),
+            "currency": ["GBP"] * len(rows),
+            "availability": ["in_stock"] * len(known) + ["out_of_stock"],
+            "item_carts_30d": [carts[name] for name, _ in rows],
+            "cut_on": [CUT] * len(rows),
+        }
+    )
+
+
+def _users() -> pa.Table:
+    end = datetime.combine(CUT + timedelta(days=1), time(), tzinfo=UTC)
+    users = [*(f"u{chain:02}" for chain in range(CHAINS)), "without-items"]
+    return pa.table(
+        {
+            "user_id": users,
+            "user_last_items": pa.array([*([item(chain, 0)] for chain in range(CHAINS)), None], STRINGS),
+            "cut_on": [CUT] * len(users),
+            "event_timestamp": pa.array([end] * len(users), TIME),
+            "created_timestamp": pa.array([end + timedelta(hours=2)] * len(users), TIME),
+        }
+    )
+
+
+def _write(lake: Path, name: str, rows: pa.Table) -> None:
+    write_deltalake(str(lake / name), rows, mode="overwrite")

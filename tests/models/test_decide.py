@@ -1,0 +1,177 @@
+"""The ladder, exclusions, stock, fill, reasons: five items on a circle, so every score is known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.placements import placement_named
+from models.decide.decide import NO_CONSENT, NOTHING_KNOWN, Decided, Shopper, decide, top
+from models.decide.query import gather, slots
+from models.decide.snapshot import Snapshot
+
+HOME = placement_named("home")
+IDS = ("a", "b", "c", "d", "e")
+
+
+def snapshot(kind="two_tower") -> Snapshot:
+    """Vectors at 0°, 30°, 60°, 90°, 120°: the dot product with a's is 1, .87, .5, 0, -.5. Popular: e d c b a."""
+    angles = np.deg2rad([0, 30, 60, 90, 120])
+    neighbours = np.full((5, 3), -1, np.int32)
+    scores = np.zeros((5, 3), np.float32)
+    neighbours[0, :2], scores[0, :2] = (1, 2), (0.5, 0.25)  # a speaks for b and c
+    neighbours[3, :1], scores[3, :1] = (2,), (0.75,)  # d for c
+    return Snapshot(
+        ids=IDS,
+        index={item: n for n, item in enumerate(IDS)},
+        titles=tuple(f"Mug {item}" for item in IDS),
+        categories=(None,) * 5,
+        price_minor=(100,) * 5,
+        currency=("GBP",) * 5,
+        in_stock=np.ones(5, bool),
+        vectors=np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32),
+        popularity=np.array([1, 2, 3, 4, 5], np.float32),
+        neighbours=neighbours,
+        scores=scores,
+        kind=kind,
+        version="v",
+        model_version="m",
+        cut_on="2011-08-29",
+    )
+
+
+def newest(positions, _kinds):
+    """A query tower that repeats the newest item's vector."""
+    return gather(snapshot().vectors, positions)[0, 0]
+
+
+def ids(decided: Decided) -> list[str]:
+    return [result.item_id for result in decided.results]
+
+
+def ask(shopper: Shopper, count: int = 5, at: Snapshot | None = None, query=newest) -> Decided:
+    return decide(at or snapshot(), shopper, HOME, count, query)
+
+
+def test_slots_hold_known_items_of_session_then_user():
+    positions, kinds = slots(["c", "gone", "a"], ["b"], snapshot().index)
+    assert positions[:4].tolist() == [2, 0, 1, -1]
+    assert kinds[:4].tolist() == [1, 1, 2, 0]
+    assert positions.shape == kinds.shape == (50,)
+
+
+def test_slots_are_bounded_by_20_and_30():
+    positions, kinds = slots(["a"] * 25, ["b"] * 40, snapshot().index)
+    assert (kinds == 1).sum() == 20
+    assert (kinds == 2).sum() == 30
+
+
+def test_gather_gives_zeros_where_a_slot_is_empty():
+    positions, _ = slots(["b"], [], snapshot().index)
+    gathered = gather(snapshot().vectors, positions)
+    assert gathered.shape == (1, 50, 2)
+    assert gathered[0, 0].tolist() == snapshot().vectors[1].tolist()
+    assert not gathered[0, 1:].any()
+
+
+def test_full_rung_ranks_by_the_query_and_leaves_the_cart_out():
+    decided = ask(Shopper(session_items=["a"], carted=["a"], consent_granted=True))
+    assert ids(decided) == ["b", "c", "d", "e"]
+    assert decided.degraded.level == 0
+    assert decided.results[0].score == pytest.approx(np.cos(np.deg2rad(30)))
+    assert decided.results[0].reasons == ["because you added Mug a"]
+    assert {result.source for result in decided.results} == {"two_tower"}
+
+
+def test_reasons_name_the_nearest_item_and_how_it_is_known():
+    decided = ask(Shopper(session_items=["a"], user_items=["e"], exclude=["a", "e"], consent_granted=True))
+    by_item = {result.item_id: result.reasons for result in decided.results}
+    assert by_item == {
+        "b": ["because you looked at Mug a"],
+        "c": ["because you looked at Mug a"],  # 60° from both: the newer one
+        "d": ["because you chose Mug e before"],
+    }
+
+
+def test_only_what_is_in_stock_and_not_excluded():
+    stock = np.array([True, False, True, True, True])
+    decided = ask(
+        Shopper(session_items=["a"], exclude=["d", "unknown"], consent_granted=True),
+        at=replace(snapshot(), in_stock=stock),
+    )
+    assert ids(decided) == ["a", "c", "e"]
+
+
+@pytest.mark.parametrize(
+    ("shopper", "level", "cause", "first"),
+    [
+        (Shopper(session_items=["a"], consent_granted=True), 0, None, "a"),
+        (Shopper(user_items=["b"], consent_granted=True), 0, None, "b"),
+        (Shopper(user_items=["b"], session_problem="old", consent_granted=True), 1, "old", "b"),
+        (
+            Shopper(vector=np.array([1, 0]), vector_model="m", user_problem="gone", consent_granted=True),
+            2,
+            "gone",
+            "a",
+        ),
+        (Shopper(vector=np.array([1, 0]), vector_model="other", consent_granted=True), 3, NOTHING_KNOWN, "e"),
+        (Shopper(consent_granted=True), 3, NOTHING_KNOWN, "e"),
+        (Shopper(consent_granted=True, failure="redis"), 3, "redis", "e"),
+        (Shopper(session_items=["a"], consent_granted=False), 3, NO_CONSENT, "e"),
+    ],
+)
+def test_each_rung(shopper, level, cause, first):
+    decided = ask(shopper)
+    assert (decided.degraded.level, decided.degraded.cause, ids(decided)[0]) == (level, cause, first)
+
+
+@pytest.mark.parametrize("query", [None, lambda _p, _k: np.array([np.nan, 0], np.float32)])
+def test_without_a_query_the_stored_vector_then_popular(query):
+    shopper = Shopper(session_items=["a"], vector=np.array([0, 1]), vector_model="m", consent_granted=True)
+    assert ids(ask(shopper, query=query))[0] == "d"
+    assert ask(shopper, query=query).degraded.level == 2
+    assert ask(replace(shopper, vector=None), query=query).degraded.level == 3
+
+
+def test_knn_sums_neighbours_by_recency_and_fills_from_popular():
+    # b: .5; c: .25 + .75 / 2 = .625; nothing speaks for a, d, e: popular, of which a and d lie in the cart.
+    shopper = Shopper(session_items=["a", "d"], carted=["a", "d"], consent_granted=True)
+    decided = ask(shopper, at=snapshot("item_knn"), query=None)
+    assert ids(decided) == ["c", "b", "e"]
+    assert [result.score for result in decided.results[:2]] == pytest.approx([0.625, 0.5])
+    assert [result.source for result in decided.results] == ["item_knn", "item_knn", "popular"]
+    assert decided.results[0].reasons == ["because you added Mug d"]  # .375 of .625
+    assert decided.degraded.level == 0
+
+
+def test_knn_without_neighbours_is_popular_and_says_so():
+    decided = ask(Shopper(session_items=["e"], consent_granted=True), at=snapshot("item_knn"), query=None)
+    assert (decided.degraded.level, decided.degraded.cause) == (3, "the champion had no candidate")
+    assert ids(decided) == ["e", "d", "c", "b", "a"]
+
+
+def test_the_placement_bounds_the_count():
+    wide = replace(HOME, max_count=2)
+    assert len(decide(snapshot(), Shopper(), wide, 5, None).results) == 2
+    assert decide(snapshot(), Shopper(), wide, 0, None).results == []
+
+
+@given(st.lists(st.sampled_from([0.0, 1.0, 2.0, -np.inf]), max_size=30), st.integers(0, 40))
+def test_top_is_the_stable_sort_of_the_finite_scores(values, count):
+    scores = np.array(values, np.float32)
+    stable = sorted((n for n, value in enumerate(values) if np.isfinite(value)), key=lambda n: -values[n])
+    assert top(scores, count).tolist() == stable[:count]
+
+
+@given(st.lists(st.sampled_from(IDS), max_size=6), st.lists(st.sampled_from(IDS), max_size=6), st.booleans())
+def test_decisions_repeat_and_never_break_a_rule(session, carted, consent):
+    shopper = Shopper(session_items=session, carted=carted, consent_granted=consent)
+    decided = ask(shopper, 3)
+    assert decided == ask(shopper, 3)
+    assert len(decided.results) == min(3, 5 - len(set(carted)))
+    assert not set(ids(decided)) & set(carted)
+    assert len(set(ids(decided))) == len(decided.results)

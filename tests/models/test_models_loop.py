@@ -1,0 +1,132 @@
+"""train → embed → publish through the commands, on a small lake with planted chains."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from deltalake import DeltaTable
+
+from contracts.placements import placement_named
+from contracts.settings import Settings
+from models.__main__ import main
+from models.decide.artifacts import current_version, open_served, open_snapshot
+from models.decide.decide import Shopper, decide
+from models.errors import ModelsError
+from models.registry import CHAMPION, MODEL, champion, register
+from tests.models.conftest import CUT, item
+
+
+@pytest.fixture(scope="module")
+def published(small: Settings) -> Iterator[Settings]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BRAID_VAR", str(small.var))
+        assert main(["train", "--cut", str(CUT), "--epochs", "25"]) == 0
+        assert main(["embed", "--cut", str(CUT)]) == 0
+        assert main(["publish", "--cut", str(CUT)]) == 0
+        yield small
+
+
+def test_the_models_beat_popularity_and_the_best_is_champion(published: Settings):
+    report = json.loads((published.reports / "train.json").read_text())
+    recall = {kind: metrics["recall_at_20"] for kind, metrics in report["candidates"].items()}
+    assert recall["two_tower"] > recall["popularity"] + 0.2
+    assert recall["item_knn"] > recall["popularity"] + 0.2
+    assert report["serves"] == max(recall, key=recall.__getitem__)
+    assert champion(published).kind == report["serves"]
+
+
+def test_every_candidate_is_registered_with_signature_and_without_pickle(published: Settings):
+    from mlflow import MlflowClient
+    from mlflow.models import Model
+
+    versions = MlflowClient(published.mlflow_uri).search_model_versions(f"name = '{MODEL}'")
+    assert {version.tags["kind"] for version in versions} == {"two_tower", "item_knn", "popularity"}
+    for folder in champion(published).folders.values():
+        assert Model.load(str(folder)).signature is not None
+        assert not {path.suffix for path in folder.iterdir()} & {".pkl", ".pickle"}
+
+
+def test_a_new_item_stands_beside_its_namesake(published: Settings):
+    at = _snapshot(published)
+    nearest = np.argsort(-(at.vectors @ at.vectors[at.index["new"]]))[1:11]
+    assert item(3, 4) in [at.ids[row] for row in nearest]
+
+
+def test_the_snapshot_answers_with_the_rest_of_the_chain(published: Settings):
+    served = open_served(published.serving / str(current_version(published.serving)))
+    shopper = Shopper(
+        session_items=[item(5, 3), item(5, 2)], carted=[item(5, 3), item(5, 2)], consent_granted=True
+    )
+    decided = decide(served.snapshot, shopper, placement_named("cart"), 3, served.query)
+    assert decided.degraded.level == 0
+    assert sum(result.item_id.startswith("c05") for result in decided.results) >= 2
+
+
+def test_user_vectors_are_queries_of_the_snapshot(published: Settings):
+    rows = _rows(published, "gold_user_embeddings")
+    at = _snapshot(published)
+    assert len(rows) == 20  # the user without items has none
+    vector = np.array(rows[4]["user_vector"], np.float32)
+    best = np.argsort(-(at.vectors @ vector))[:10]
+    assert sum(at.ids[row].startswith("c04") for row in best) >= 5
+
+
+def test_embed_and_publish_again_give_the_same(published: Settings):
+    tables = ("gold_item_embeddings", "gold_user_embeddings")
+    before = _hashes(published.serving), [_rows(published, name) for name in tables]
+    assert main(["embed", "--cut", str(CUT)]) == main(["publish", "--cut", str(CUT)]) == 0
+    assert (_hashes(published.serving), [_rows(published, name) for name in tables]) == before
+
+
+def test_a_cut_without_rows_is_refused_and_what_serves_stays(
+    published: Settings, capsys: pytest.CaptureFixture[str]
+):
+    before = _hashes(published.serving)
+    assert main(["publish", "--cut", str(CUT + timedelta(days=1))]) == 1
+    assert "gold_item_features has no row of cut" in capsys.readouterr().err
+    assert _hashes(published.serving) == before
+
+
+def test_a_baseline_can_be_champion(small: Settings, published: Settings, tmp_path: Path):
+    """The same lake under another registry, where only the baselines stand."""
+    from models.catalog import read_catalog_at
+    from models.embed import embed
+    from models.examples import read_examples, split
+    from models.publish import publish
+    from models.registry import Training
+    from models.training import baselines
+
+    alone = Settings(var=tmp_path)
+    alone.lake.symlink_to(small.lake)
+    with pytest.raises(ModelsError, match=CHAMPION):
+        champion(alone)
+    catalog = read_catalog_at(alone, CUT)
+    train, validation = split(read_examples(alone, catalog.index, CUT), CUT, 7)
+    register(alone, Training(CUT, {}, baselines(catalog, train, validation)))
+    assert embed(alone, champion(alone), CUT) == (0, 0)
+    version = publish(alone, champion(alone), CUT, alone.clock().now())
+    served = open_served(alone.serving / version)
+    assert served.query is None
+    shopper = Shopper(session_items=[item(5, 3)], carted=[item(5, 3)], consent_granted=True)
+    decided = decide(served.snapshot, shopper, placement_named("cart"), 3, served.query)
+    assert [result.source for result in decided.results] == ["item_knn"] * 3
+    assert all(result.item_id.startswith("c05") for result in decided.results)
+
+
+def _snapshot(settings: Settings):
+    return open_snapshot(settings.serving / str(current_version(settings.serving)))
+
+
+def _rows(settings: Settings, name: str) -> list[dict]:
+    return DeltaTable(str(settings.lake / name)).to_pyarrow_table().to_pylist()
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}

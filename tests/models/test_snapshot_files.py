@@ -1,0 +1,78 @@
+"""The served snapshot's files: same content, same version; a changed byte is refused by name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from contracts.clock import from_micros
+from models.decide.artifacts import SnapshotError, current_version, open_snapshot, set_current, write_snapshot
+from models.decide.snapshot import Snapshot
+
+EARLY, LATE = from_micros(0), from_micros(10**15)
+
+
+@pytest.fixture
+def snapshot() -> Snapshot:
+    return Snapshot(
+        ids=("a", "b"),
+        index={"a": 0, "b": 1},
+        titles=("Mug", "Tasse à café"),
+        categories=("home > mugs", None),
+        price_minor=(100, 250),
+        currency=("GBP", "EUR"),
+        in_stock=np.array([True, False]),
+        vectors=np.eye(2, 64, dtype=np.float32),
+        popularity=np.array([3, 1], np.float32),
+        neighbours=np.array([[1, -1], [0, -1]], np.int32),
+        scores=np.array([[0.5, 0], [0.5, 0]], np.float32),
+        kind="two_tower",
+        version="",
+        model_version="two_tower-1",
+        cut_on="2011-08-29",
+    )
+
+
+def test_what_is_written_is_what_is_opened(tmp_path: Path, snapshot: Snapshot):
+    version = write_snapshot(tmp_path, snapshot, None, EARLY)
+    opened = open_snapshot(tmp_path / version)
+    assert version.startswith("2011-08-29-two_tower-1-")
+    assert opened.version == version
+    for name in Snapshot.__slots__:
+        if name != "version":
+            assert np.array_equal(getattr(opened, name), getattr(snapshot, name)), name
+
+
+def test_the_same_content_is_the_same_version_and_bytes(tmp_path: Path, snapshot: Snapshot):
+    version = write_snapshot(tmp_path, snapshot, b"tower", EARLY)
+    before = {path.name: path.read_bytes() for path in (tmp_path / version).iterdir()}
+    assert write_snapshot(tmp_path, snapshot, b"tower", LATE) == version
+    assert {path.name: path.read_bytes() for path in (tmp_path / version).iterdir()} == before
+    dearer = replace(snapshot, price_minor=(101, 250))
+    assert write_snapshot(tmp_path, dearer, b"tower", EARLY) != version
+
+
+@pytest.mark.parametrize("name", ["items.json", "item_vectors.npy", "popularity.npy", "knn.npz"])
+def test_a_changed_or_missing_file_is_refused_by_name(tmp_path: Path, snapshot: Snapshot, name: str):
+    folder = tmp_path / write_snapshot(tmp_path, snapshot, None, EARLY)
+    content = bytearray((folder / name).read_bytes())
+    content[-1] ^= 1
+    (folder / name).write_bytes(content)
+    with pytest.raises(SnapshotError, match=name):
+        open_snapshot(folder)
+    (folder / name).unlink()
+    with pytest.raises(SnapshotError, match=name):
+        open_snapshot(folder)
+
+
+def test_current_names_only_what_exists(tmp_path: Path, snapshot: Snapshot):
+    assert current_version(tmp_path) is None
+    version = write_snapshot(tmp_path, snapshot, None, EARLY)
+    set_current(tmp_path, version)
+    with pytest.raises(SnapshotError, match=r"manifest\.json"):
+        set_current(tmp_path, "no-such")
+    assert current_version(tmp_path) == version
+    assert sorted(path.name for path in tmp_path.iterdir()) == [version, "current.json"]
