@@ -56,7 +56,7 @@ def train() -> None:
     training_set = RoomStep(
         task_id="training-set",
         cut_from=asked_cut,
-        commands=[["feature_repo", "apply"], ["feature_repo", "training-set", "--cut", CUT]],
+        commands=[["feature_repo", "training-set", "--cut", CUT]],
         outlets=table_assets("gold_training_examples"),
     )
     fit = RoomStep(

@@ -77,7 +77,7 @@ def test_every_command_is_a_rooms_command_for_the_cut(dump: dict[str, Any]) -> N
     for name, task in tasks_of(dump):
         for command in task["commands"]:
             assert command[0] in ROOMS, name
-            assert command[-2:] == ["--cut", "{cut}"] or command == ["feature_repo", "apply"], name
+            assert command[-2:] == ["--cut", "{cut}"], name
 
 
 def test_outlets_are_declared_tables(dump: dict[str, Any]) -> None:
