@@ -60,6 +60,7 @@ class Answers(http.server.BaseHTTPRequestHandler):
     """Every fourth request of a connection is refused."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     asked = 0
 
     def do_POST(self) -> None:
