@@ -102,6 +102,10 @@ class View:
     version: tuple[str, str]
     table: str
 
+    def __hash__(self) -> int:
+        """By name, which is unique: views key caches on the scorer's path, and a deep hash costs more than a read."""
+        return hash(self.name)
+
     @property
     def feature_names(self) -> tuple[str, ...]:
         return tuple(feature.name for feature in self.features)
