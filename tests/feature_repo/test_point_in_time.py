@@ -1,0 +1,222 @@
+"""The training set sees what was known before the label, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from feast import FeatureStore, RepoConfig
+
+from contracts.cuts import Cut
+from contracts.features import FEATURE_SERVICE, SESSION, USER, FeatureType, View
+from contracts.online import decode_row, fields_of, redis_key
+from contracts.settings import Settings
+from contracts.tables import table_named
+from feature_repo.definitions import all_objects
+from feature_repo.materialize import materialize
+from feature_repo.repo import apply, online_config, repo_config
+from feature_repo.store import VersionedRedisOnlineStore
+from feature_repo.training import TrainingSetError, label_rows, write_training_set
+from infra.stack import LocalStack
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
+
+LABEL = datetime(2011, 9, 1, 12, 0, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+CUT = Cut(date(2011, 9, 1))
+SPARK_TYPES = {
+    FeatureType.INT64: "BIGINT",
+    FeatureType.STRING: "STRING",
+    FeatureType.STRING_LIST: "ARRAY<STRING>",
+    FeatureType.FLOAT_LIST: "ARRAY<FLOAT>",
+}
+TIMES = "event_timestamp TIMESTAMP, created_timestamp TIMESTAMP"
+
+
+@pytest.fixture(scope="module")
+def lake(settings: Settings, spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings over a small lake of this module's own."""
+    own = replace(settings, var=tmp_path_factory.mktemp("lake").resolve())
+    _write_sessions(spark, own)
+    _write_users(spark, own)
+    _write_labels(spark, own)
+    return own
+
+
+def _save(
+    spark: SparkSession, settings: Settings, table: str, schema: str, rows: list[dict[str, Any]]
+) -> None:
+    path: Path = table_named(table).path(settings)
+    frame = spark.createDataFrame(rows, schema)
+    frame.coalesce(1).write.format("delta").mode("overwrite").save(str(path))
+
+
+def _schema(view: View) -> str:
+    keys = ", ".join(f"{key} STRING" for key in view.join_keys)
+    columns = ", ".join(f"{name} {SPARK_TYPES[dtype]}" for name, dtype in view.stored_columns)
+    return f"{keys}, {columns}, {TIMES}"
+
+
+def _row(view: View, keys: dict[str, str], at: datetime, created: datetime, **values: Any) -> dict[str, Any]:
+    empty = {name: None for name, _ in view.stored_columns}
+    return {**keys, **empty, **values, "event_timestamp": at, "created_timestamp": created}
+
+
+def _write_sessions(spark: SparkSession, settings: Settings) -> None:
+    def row(
+        visitor: str, session: str, at: datetime, carts: int, received: datetime | None = None
+    ) -> dict[str, Any]:
+        keys = {"visitor_id": visitor, "session_id": session}
+        return _row(SESSION, keys, at, received or at, session_carts=carts, events_seen=carts)
+
+    minute = timedelta(minutes=1)
+    rows = [
+        row("v", "s", LABEL - 3 * minute, 1),
+        row("v", "s", LABEL - 2 * minute, 2),
+        # Two events of one instant: the row that saw more of them holds.
+        row("v", "s", LABEL - minute, 3),
+        row("v", "s", LABEL - minute, 4),
+        # Leaks: happened before the label but arrived after it; at the label's own time; later.
+        row("v", "s", LABEL - minute / 2, 50, received=LABEL + minute),
+        row("v", "s", LABEL, 60),
+        row("v", "s", LABEL + minute, 70),
+        # Keys that read alike when run together.
+        row("a1", "2", LABEL - minute, 12),
+        row("a", "12", LABEL - 2 * minute, 112),
+        # Stale: two hours, and a session row is fresh for one.
+        row("old", "s", LABEL - 120 * minute, 9),
+    ]
+    _save(spark, settings, SESSION.table, _schema(SESSION), rows)
+
+
+def _write_users(spark: SparkSession, settings: Settings) -> None:
+    def row(cut: Cut, spend: int, published: datetime | None = None, user: str = "u") -> dict[str, Any]:
+        values = {"user_spend_minor_90d": spend, "user_last_items": ["i1", "ü"]}
+        return _row(USER, {"user_id": user}, cut.end, published or cut.published_at, **values)
+
+    day = timedelta(days=1)
+    rows = [
+        row(Cut(CUT.on - 2 * day), 10),
+        row(Cut(CUT.on - day), 20),
+        # Leaks: published again after the label, and the cut of the label's own day.
+        row(Cut(CUT.on - day), 999, published=LABEL + timedelta(hours=1)),
+        row(CUT, 888),
+        row(Cut(CUT.on - day), 5, user="other"),
+        row(CUT, 6, user="other"),
+    ]
+    _save(spark, settings, USER.table, _schema(USER), rows)
+
+
+def _write_labels(spark: SparkSession, settings: Settings) -> None:
+    def row(event: str, user: str | None, visitor: str, session: str, at: datetime = LABEL) -> dict[str, Any]:
+        keys = {"event_id": event, "user_id": user, "visitor_id": visitor, "session_id": session}
+        return {**keys, "label_item_id": "i", "event_timestamp": at - MICROSECOND, "event_on": at.date()}
+
+    rows = [
+        row("e1", "u", "v", "s"),
+        row("e2", None, "v", "s"),
+        row("e3", "stranger", "a1", "2"),
+        row("e4", "u", "a", "12"),
+        row("e5", None, "old", "s"),
+        row("e6", "u", "v", "s", LABEL - timedelta(days=40)),
+        # Before that morning's publication (02:00) only the cut before is known.
+        row("e7", "u", "none", "s", datetime(2011, 9, 1, 1, 59, tzinfo=UTC)),
+    ]
+    schema = (
+        "event_id STRING, user_id STRING, visitor_id STRING, session_id STRING, label_item_id STRING, "
+        "event_timestamp TIMESTAMP, event_on DATE"
+    )
+    _save(spark, settings, "gold_label_rows", schema, rows)
+
+
+def _examples(spark: SparkSession, settings: Settings) -> dict[str, tuple[Any, ...]]:
+    path = str(table_named("gold_training_examples").path(settings))
+    rows = spark.read.format("delta").load(path).collect()
+    return {row.event_id: (row.session_carts, row.user_spend_minor_90d, row.user_last_items) for row in rows}
+
+
+def test_planted_leaks_are_not_joined(spark: SparkSession, lake: Settings) -> None:
+    count = write_training_set(spark, apply(lake), lake, CUT, 30)
+
+    assert count == 6
+    assert _examples(spark, lake) == {
+        "e1": (4, 20, ["i1", "ü"]),
+        "e2": (4, None, None),
+        "e3": (12, None, None),
+        "e4": (112, 20, ["i1", "ü"]),
+        "e5": (None, None, None),
+        "e7": (None, 10, ["i1", "ü"]),
+    }
+
+
+def test_columns_are_the_label_row_and_the_feature_service(spark: SparkSession, lake: Settings) -> None:
+    path = str(table_named("gold_training_examples").path(lake))
+    columns = spark.read.format("delta").load(path).columns
+    label = [
+        "event_id",
+        "user_id",
+        "visitor_id",
+        "session_id",
+        "label_item_id",
+        "event_timestamp",
+        "event_on",
+    ]
+    assert set(columns) == {*label, *SESSION.feature_names, *USER.feature_names}
+    assert len(columns) == len(set(columns))
+
+
+def test_the_lean_join_is_stock_feasts(spark: SparkSession, lake: Settings) -> None:
+    """On rows that stock Feast tells apart: its concatenated keys would mix up e3 and e4."""
+    stock_config = repo_config(lake).model_dump(by_alias=True, exclude_unset=True)
+    stock_config["offline_store"] = {"type": "spark"}
+    stock_config["registry"] = str(lake.var / "feast" / "stock.db")
+    stock = FeatureStore(config=RepoConfig(**stock_config))
+    stock.apply(list(all_objects(lake)))
+    labels = label_rows(spark, lake, CUT, 30).where("event_id not in ('e3', 'e4')")
+
+    def joined(store: FeatureStore) -> list[Any]:
+        job: Any = store.get_historical_features(
+            labels, store.get_feature_service(FEATURE_SERVICE), filter_by_created_timestamp=True
+        )
+        frame = job.to_spark_df()
+        return sorted(frame.select(*sorted(frame.columns)).collect(), key=lambda row: row.event_id)
+
+    assert joined(apply(lake)) == joined(stock)
+
+
+def test_no_labels_is_an_error_that_says_so(spark: SparkSession, lake: Settings) -> None:
+    with pytest.raises(TrainingSetError, match="no rows in the 3 days to 2011-07-01"):
+        write_training_set(spark, apply(lake), lake, Cut(date(2011, 7, 1)), 3)
+
+
+@pytest.mark.usefixtures("spark")
+def test_materializes_the_rows_of_one_cut(lake: Settings, stack: LocalStack) -> None:
+    """The table of user vectors does not exist in this lake, so only the user view is written."""
+    stack.up(["redis"])
+    client = VersionedRedisOnlineStore().client(online_config(lake))
+    client.flushall()
+    store = apply(lake)
+
+    def spend(user: str) -> tuple[tuple[int, int] | None, Any]:
+        values: Any = client.hmget(redis_key(lake.feast_project, {"user_id": user}), fields_of(USER))
+        row = decode_row(USER, values)
+        return row.version, (row.features["user_spend_minor_90d"], row.features["user_last_items"])
+
+    before = Cut(CUT.on - timedelta(days=1))
+    assert materialize(store, lake, before) == ["user"]
+    # The cut that ends 2011-09-01 00:00, published at 02:00; of `u` the second publication, at 13:00.
+    end = 1_314_835_200_000_000
+    assert spend("other") == ((end, end + 2 * 3600 * 10**6), (5, ["i1", "ü"]))
+    assert spend("u") == ((end, end + 13 * 3600 * 10**6), (999, ["i1", "ü"]))
+
+    materialize(store, lake, CUT)
+    assert spend("other")[1] == (6, ["i1", "ü"])
+    # An older cut again: the rows of the newer one stay.
+    materialize(store, lake, before)
+    assert spend("other")[1] == (6, ["i1", "ü"])

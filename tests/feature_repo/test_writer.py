@@ -1,0 +1,187 @@
+"""The feature writer on a real broker and a real Redis: poison, bursts of one key, restarts, a flush."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Thread
+from typing import Any
+
+import pytest
+from confluent_kafka import Producer
+from prometheus_client import Counter
+from redis.exceptions import RedisError
+
+from contracts.clock import FixedClock, from_micros
+from contracts.features import CONSENT, SESSION, View
+from contracts.online import StoredRow, decode_row, fields_of, redis_key
+from contracts.settings import TOPICS, Settings
+from feature_repo.metrics import WriterMetrics
+from feature_repo.repo import online_config
+from feature_repo.rows import PoisonError, newest_rows, read_row
+from feature_repo.store import VersionedRedisOnlineStore
+from feature_repo.writer import FeatureWriter
+from infra.stack import LocalStack
+
+START = 1_314_951_300_000_000
+LIMIT_SECONDS = 120.0
+
+
+def session(visitor: str, seen: int, seconds: int = 0, **more: Any) -> dict[str, Any]:
+    key = {"view": "session", "visitor_id": visitor, "session_id": "s"}
+    return {**key, "newest_event_time": START + seconds * 1_000_000, "events_seen": seen, **more}
+
+
+def produce(settings: Settings, *values: bytes | dict[str, Any] | None) -> None:
+    producer = Producer({"bootstrap.servers": settings.kafka_bootstrap})
+    for value in values:
+        data = json.dumps(value).encode() if isinstance(value, dict) else value
+        key = value.get("visitor_id", value.get("shopper_id", "")) if isinstance(value, dict) else "poison"
+        producer.produce(TOPICS.online_features, data, key=key)
+    assert producer.flush(60) == 0
+
+
+def read(settings: Settings, view: View, **keys: str) -> StoredRow:
+    client = VersionedRedisOnlineStore().client(online_config(settings))
+    values: Any = client.hmget(redis_key(settings.feast_project, keys), fields_of(view))
+    return decode_row(view, values)
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    """Wait until `holds`; Redis may be away meanwhile."""
+    until = time.monotonic() + LIMIT_SECONDS
+    while time.monotonic() < until:
+        try:
+            if holds():
+                return
+        except RedisError:
+            pass
+        time.sleep(0.05)
+    raise AssertionError(f"not so within {LIMIT_SECONDS:.0f} s")
+
+
+def value_of(counter: Counter) -> float:
+    return counter._value.get()
+
+
+@contextmanager
+def running(settings: Settings) -> Iterator[WriterMetrics]:
+    """A writer of its own in a thread; on leaving it is told to stop, as SIGTERM does, and drains."""
+    writer = FeatureWriter(settings, FixedClock(from_micros(START)), WriterMetrics())
+    thread = Thread(target=writer.run)
+    thread.start()
+    try:
+        yield writer.metrics
+    finally:
+        writer.stop.wanted = True
+        thread.join(LIMIT_SECONDS)
+    assert not thread.is_alive()
+
+
+@pytest.fixture(scope="module")
+def servers(settings: Settings, stack: LocalStack) -> LocalStack:
+    stack.up(["redis", "kafka"])
+    return stack
+
+
+@pytest.mark.usefixtures("servers")
+def test_writes_the_newest_row_of_each_key_and_steps_over_poison(settings: Settings) -> None:
+    produce(
+        settings,
+        session("w1", 1, session_carts=1),
+        b"{not json",
+        session("w1", 3, 5, session_carts=3, session_last_items=["b", "a"], consent_changed_at=9),
+        session("w1", 2, 5, session_carts=2),
+        {"view": "session", "visitor_id": "w2"},
+        {"view": "unheard-of", "newest_event_time": 1, "events_seen": 1},
+        None,
+        {
+            "view": "consent",
+            "shopper_id": "user:ü",
+            "newest_event_time": START,
+            "events_seen": 1,
+            "consent_state": "1|0",
+        },
+    )
+    with running(settings) as metrics:
+        eventually(lambda: read(settings, SESSION, visitor_id="w1", session_id="s").version is not None)
+        eventually(lambda: read(settings, CONSENT, shopper_id="user:ü").found)
+        eventually(lambda: value_of(metrics.poison) == 3)
+        row = read(settings, SESSION, visitor_id="w1", session_id="s")
+    # Row 3 is the newest by version, though row 2 of the same instant was produced after it.
+    assert row.version == (START + 5_000_000, 3)
+    assert row.features["session_carts"] == 3
+    assert row.features["session_last_items"] == ["b", "a"]
+    assert row.features["consent_changed_at"] == 9
+    assert row.features["session_searches"] is None
+    assert read(settings, CONSENT, shopper_id="user:ü").features["consent_state"] == "1|0"
+    assert value_of(metrics.tombstones) == 1
+    assert value_of(metrics.written) + value_of(metrics.superseded) + value_of(metrics.older) == 4
+
+
+@pytest.mark.usefixtures("servers")
+def test_goes_on_where_it_stopped_and_rebuilds_a_flushed_redis(settings: Settings) -> None:
+    client = VersionedRedisOnlineStore().client(online_config(settings))
+    produce(settings, session("r1", 1, session_carts=1))
+    with running(settings):
+        eventually(lambda: read(settings, SESSION, visitor_id="r1", session_id="s").found)
+
+    # Stopped: the row removed behind its back stays away, for the offset is committed.
+    client.delete(redis_key(settings.feast_project, {"visitor_id": "r1", "session_id": "s"}))
+    produce(settings, session("r2", 1))
+    with running(settings) as metrics:
+        eventually(lambda: read(settings, SESSION, visitor_id="r2", session_id="s").found)
+        assert value_of(metrics.rebuilds) == 0
+        assert not read(settings, SESSION, visitor_id="r1", session_id="s").found
+
+        # Flushed while it runs: everything comes back.
+        client.flushall()
+        eventually(lambda: read(settings, SESSION, visitor_id="r1", session_id="s").found)
+        eventually(lambda: read(settings, SESSION, visitor_id="r2", session_id="s").found)
+        assert value_of(metrics.rebuilds) == settings.kafka_partitions
+
+    # Flushed while it is down: the same.
+    client.flushall()
+    with running(settings):
+        eventually(lambda: read(settings, SESSION, visitor_id="r2", session_id="s").found)
+
+
+def test_survives_a_restart_of_redis(settings: Settings, servers: LocalStack) -> None:
+    with running(settings) as metrics:
+        produce(settings, session("k1", 1))
+        eventually(lambda: read(settings, SESSION, visitor_id="k1", session_id="s").found)
+        servers.down(["redis"])
+        produce(settings, session("k2", 1))
+        eventually(lambda: value_of(metrics.retries) > 0)
+        servers.up(["redis"])
+        eventually(lambda: read(settings, SESSION, visitor_id="k2", session_id="s").found)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"",
+        b"[]",
+        b"\xff\xfe",
+        b'{"view": "user", "user_id": "u", "newest_event_time": 1, "events_seen": 1}',
+        json.dumps(session("", 1)).encode(),
+        json.dumps(session("v", -1)).encode(),
+        json.dumps(session("v", 1, session_carts="1")).encode(),
+        json.dumps(session("v", 1, session_carts=2**63)).encode(),
+        json.dumps(session("v", 1, session_last_items=["a", None])).encode(),
+    ],
+)
+def test_poison_is_refused_by_name(value: bytes) -> None:
+    with pytest.raises(PoisonError):
+        read_row("braid", value)
+
+
+def test_of_equal_versions_the_later_row_is_kept() -> None:
+    rows = [
+        read_row("braid", json.dumps(session("v", seen, session_carts=carts)).encode())
+        for seen, carts in ((2, 1), (3, 2), (3, 3), (1, 4))
+    ]
+    (kept,) = newest_rows(rows)
+    assert kept == rows[2]
