@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shlex
 import sys
 from pathlib import Path
 
@@ -61,10 +62,16 @@ def flink_units(settings: Settings, root: Path) -> list[Unit]:
     heap = FRAMEWORK_HEAP + TASK_HEAP
     worker = Unit(
         name="flink-taskmanager",
-        command=_java(
-            classpath, (f"-Xmx{heap}m", "-Xms256m", f"-XX:MaxDirectMemorySize={direct}m"), TASKMANAGER, conf
+        command=_named(
+            settings,
+            _java(
+                classpath,
+                (f"-Xmx{heap}m", "-Xms256m", f"-XX:MaxDirectMemorySize={direct}m"),
+                TASKMANAGER,
+                conf,
+            ),
         ),
-        healthy=lambda: _task_managers(settings) > 0,
+        healthy=lambda: _registered(settings),
         ports=("flink_task",),
         depends_on=("flink-jobmanager",),
         needs=needs,
@@ -112,6 +119,19 @@ def _java(classpath: str, memory: tuple[str, ...], main: str, conf: Path) -> tup
         "--configDir",
         str(conf),
     )
+
+
+def _named(settings: Settings, command: tuple[str, ...]) -> tuple[str, ...]:
+    """The TaskManager's command with its process id as its name in the cluster, so that a dead one is told apart."""
+    note = shlex.quote(str(_name_file(settings)))
+    start = (
+        f"echo taskmanager-$$ > {note} && exec {shlex.join(command)} -Dtaskmanager.resource-id=taskmanager-$$"
+    )
+    return ("/bin/sh", "-c", start)
+
+
+def _name_file(settings: Settings) -> Path:
+    return conf_folder(settings) / "taskmanager.id"
 
 
 def write_config(settings: Settings) -> None:
@@ -177,15 +197,34 @@ def _worker_memory() -> dict[str, str]:
     }
 
 
-def _task_managers(settings: Settings) -> int:
-    return len((http_json(f"{settings.flink_url}/taskmanagers") or {}).get("taskmanagers", []))
+def _registered(settings: Settings) -> bool:
+    """True when the TaskManager that was started last is the only one the JobManager knows."""
+    known = (http_json(f"{settings.flink_url}/taskmanagers") or {}).get("taskmanagers", [])
+    return [one["id"] for one in known] == [_name(settings)]
+
+
+def _name(settings: Settings) -> str:
+    path = _name_file(settings)
+    return path.read_text().strip() if path.is_file() else ""
 
 
 def job_runs(settings: Settings) -> bool:
-    """True when a job is RUNNING with every one of its tasks."""
-    jobs = (http_json(f"{settings.flink_url}/jobs/overview") or {}).get("jobs", [])
-    return any(
-        job["state"] == "RUNNING"
-        and job["tasks"]["running"] + job["tasks"]["finished"] == job["tasks"]["total"]
-        for job in jobs
-    )
+    """True when a job runs with every one of its tasks on the TaskManager that was started last.
+
+    Just after a kill the JobManager still calls the lost tasks RUNNING; their TaskManager's name gives them away.
+    """
+    jobs = (http_json(f"{settings.flink_url}/jobs") or {}).get("jobs", [])
+    running = [job["id"] for job in jobs if job["status"] == "RUNNING"]
+    return any(_places(settings, job) == {("RUNNING", _name(settings))} for job in running)
+
+
+def _places(settings: Settings, job: str) -> set[tuple[str, str]]:
+    """(status, TaskManager) of every task of a job."""
+    url = f"{settings.flink_url}/jobs/{job}"
+    vertices = (http_json(url) or {}).get("vertices", [])
+    details = [http_json(f"{url}/vertices/{vertex['id']}") or {"subtasks": [{}]} for vertex in vertices]
+    return {
+        (task.get("status", ""), task.get("taskmanager-id", ""))
+        for detail in details
+        for task in detail["subtasks"]
+    }
