@@ -65,7 +65,7 @@ def test_slots_hold_known_items_of_session_then_user():
 
 
 def test_slots_are_bounded_by_20_and_30():
-    positions, kinds = slots(["a"] * 25, ["b"] * 40, snapshot().index)
+    _, kinds = slots(["a"] * 25, ["b"] * 40, snapshot().index)
     assert (kinds == 1).sum() == 20
     assert (kinds == 2).sum() == 30
 
