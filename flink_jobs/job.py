@@ -54,7 +54,6 @@ def _options(settings: Settings, name: str) -> dict[str, str]:
         "execution.checkpointing.min-pause": "1 s",
         "execution.checkpointing.mode": "EXACTLY_ONCE",
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
-        "execution.checkpointing.num-retained": "2",
         "state.backend.type": "hashmap",
         # The TaskManager may be away for as long as it takes somebody to bring it back.
         "restart-strategy.type": "fixed-delay",

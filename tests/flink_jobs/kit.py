@@ -72,36 +72,43 @@ def send(settings: Settings, records: Iterable[dict[str, Any]]) -> None:
     assert producer.flush(60) == 0
 
 
-def everything(settings: Settings, topic: str) -> list[tuple[bytes, bytes]]:
-    """All records of a topic, to the end that it has now."""
-    consumer = Consumer({"bootstrap.servers": settings.kafka_bootstrap, "group.id": unique("reader")})
-    partitions = (
-        AdminClient({"bootstrap.servers": settings.kafka_bootstrap})
-        .list_topics(topic)
-        .topics[topic]
-        .partitions
-    )
-    found: list[tuple[bytes, bytes]] = []
-    for partition in partitions:
-        place = TopicPartition(topic, partition, 0)
-        _, end = consumer.get_watermark_offsets(place, timeout=30)
-        consumer.assign([place])
-        while consumer.position([place])[0].offset < end and end > 0:
-            for message in consumer.consume(10_000, 0.2):
+class Tail:
+    """What is written to a topic from now on."""
+
+    def __init__(self, settings: Settings, topic: str) -> None:
+        servers = {"bootstrap.servers": settings.kafka_bootstrap}
+        self._consumer = Consumer({**servers, "group.id": unique("tail"), "enable.auto.commit": False})
+        partitions = AdminClient(servers).list_topics(topic, timeout=30).topics[topic].partitions
+        self._places = [TopicPartition(topic, partition) for partition in partitions]
+        self._next = self._ends()
+        start = [TopicPartition(topic, partition, offset) for partition, offset in self._next.items()]
+        self._consumer.assign(start)
+        self._found: list[tuple[bytes, bytes]] = []
+
+    def read(self) -> list[tuple[bytes, bytes]]:
+        """All keys and values so far, in offset order within a partition."""
+        ends = self._ends()
+        while any(self._next[partition] < end for partition, end in ends.items()):
+            for message in self._consumer.consume(5_000, 0.1):
                 assert message.error() is None, message.error()
-                found.append((message.key(), message.value()))
-    consumer.close()
-    return found
+                self._found.append((message.key(), message.value()))
+                self._next[message.partition()] = message.offset() + 1
+        return self._found
 
+    def rows(self, view: str, marker: str) -> Rows:
+        """The newest row per key of `view` whose visitor or shopper holds `marker`."""
+        newest: Rows = {}
+        for key, value in self.read():
+            keys = json.loads(key)
+            if keys.pop("view") == view and marker in str(keys):
+                newest[tuple(str(part) for part in keys.values())] = json.loads(value)
+        return newest
 
-def rows(settings: Settings, view: str, marker: str) -> Rows:
-    """The newest row per key of `view` whose visitor or shopper holds `marker`."""
-    newest: Rows = {}
-    for key, value in everything(settings, TOPICS.online_features):
-        keys = json.loads(key)
-        if keys.pop("view") == view and marker in str(keys):
-            newest[tuple(str(part) for part in keys.values())] = json.loads(value)
-    return newest
+    def _ends(self) -> dict[int, int]:
+        return {
+            place.partition: self._consumer.get_watermark_offsets(place, timeout=30)[1]
+            for place in self._places
+        }
 
 
 def wait_for(read: Callable[[], Rows], done: Callable[[Rows], bool]) -> Rows:

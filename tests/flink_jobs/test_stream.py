@@ -8,7 +8,7 @@ import pytest
 
 from contracts.settings import TOPICS, Settings
 from infra.stack import LocalStack
-from tests.flink_jobs.kit import everything, items, micros, rows, send, unique, wait_for, wire
+from tests.flink_jobs.kit import Tail, items, micros, send, unique, wait_for, wire
 
 DAY = 24 * 3600
 
@@ -19,7 +19,12 @@ def cluster(settings: Settings, stack: LocalStack) -> Settings:
     return settings
 
 
-def test_one_session_is_aggregated_by_hand(cluster: Settings) -> None:
+@pytest.fixture
+def rows(cluster: Settings) -> Tail:
+    return Tail(cluster, TOPICS.online_features)
+
+
+def test_one_session_is_aggregated_by_hand(cluster: Settings, rows: Tail) -> None:
     v = unique("ann")
     events = [
         wire("view_item", "e1", v, 10, items=items("A")),
@@ -36,7 +41,7 @@ def test_one_session_is_aggregated_by_hand(cluster: Settings) -> None:
     ]
     send(cluster, events)
     found = wait_for(
-        lambda: rows(cluster, "session", v), lambda r: any(x["events_seen"] == 9 for x in r.values())
+        lambda: rows.rows("session", v), lambda r: any(x["events_seen"] == 9 for x in r.values())
     )
     assert found == {
         (v, "s1", str(micros(-3600))): {
@@ -62,15 +67,15 @@ def test_one_session_is_aggregated_by_hand(cluster: Settings) -> None:
     }
 
 
-def test_without_consent_there_is_a_choice_but_no_session(cluster: Settings) -> None:
+def test_without_consent_there_is_a_choice_but_no_session(cluster: Settings, rows: Tail) -> None:
     v = unique("bob")
     send(cluster, [wire("view_item", "e1", v, 10, consent="denied", items=items("A"))])
-    found = wait_for(lambda: rows(cluster, "consent", v), bool)
+    found = wait_for(lambda: rows.rows("consent", v), bool)
     assert [row["consent_state"] for row in found.values()] == [f"{micros(-3600):017d}|22222"]
-    assert rows(cluster, "session", v) == {}
+    assert rows.rows("session", v) == {}
 
 
-def test_a_new_grant_starts_empty(cluster: Settings) -> None:
+def test_a_new_grant_starts_empty(cluster: Settings, rows: Tail) -> None:
     v = unique("cid")
     events = [
         wire("view_item", "e1", v, 10, items=items("A")),
@@ -82,12 +87,12 @@ def test_a_new_grant_starts_empty(cluster: Settings) -> None:
     ]
     send(cluster, events)
     found = wait_for(
-        lambda: rows(cluster, "session", v), lambda r: sum(x["events_seen"] for x in r.values()) == 4
+        lambda: rows.rows("session", v), lambda r: sum(x["events_seen"] for x in r.values()) == 4
     )
     seen = {key[2]: (row["events_seen"], row["session_last_items"]) for key, row in found.items()}
     assert seen == {str(micros(-3600)): (2, ["D", "A"]), str(micros(40)): (2, ["C"])}
     chosen = wait_for(
-        lambda: rows(cluster, "consent", v), lambda r: any(x["events_seen"] == 6 for x in r.values())
+        lambda: rows.rows("consent", v), lambda r: any(x["events_seen"] == 6 for x in r.values())
     )
     # The choice at 40 s holds, though e6 with the first one came last.
     assert {key: row["consent_state"] for key, row in chosen.items()} == {
@@ -95,7 +100,7 @@ def test_a_new_grant_starts_empty(cluster: Settings) -> None:
     }
 
 
-def test_the_choice_follows_the_user_over_devices(cluster: Settings) -> None:
+def test_the_choice_follows_the_user_over_devices(cluster: Settings, rows: Tail) -> None:
     u, phone, desk = unique("user"), unique("phone"), unique("desk")
     events = [
         wire("login", "e1", phone, 10, user_id=u, consent="denied", chosen_at=5),
@@ -105,22 +110,20 @@ def test_the_choice_follows_the_user_over_devices(cluster: Settings) -> None:
     ]
     send(cluster, events)
     found = wait_for(
-        lambda: rows(cluster, "consent", u), lambda r: any(x["events_seen"] == 2 for x in r.values())
+        lambda: rows.rows("consent", u), lambda r: any(x["events_seen"] == 2 for x in r.values())
     )
     assert {key: row["consent_state"] for key, row in found.items()} == {
         (f"user:{u}",): f"{micros(5):017d}|22222"
     }
 
 
-def test_each_row_is_made_of_the_first_events_in_offset_order(cluster: Settings) -> None:
+def test_each_row_is_made_of_the_first_events_in_offset_order(cluster: Settings, rows: Tail) -> None:
     """300 events, each sent twice: in every row, the newest item is the one numbered events_seen."""
     v = unique("dan")
     events = [wire("view_item", f"e{n}", v, n, items=items(f"i{n}")) for n in range(1, 301)]
     send(cluster, [event for event in events for _ in range(2)])
-    wait_for(lambda: rows(cluster, "session", v), lambda r: any(x["events_seen"] == 300 for x in r.values()))
-    told = [
-        json.loads(value) for _, value in everything(cluster, TOPICS.online_features) if v.encode() in value
-    ]
+    wait_for(lambda: rows.rows("session", v), lambda r: any(x["events_seen"] == 300 for x in r.values()))
+    told = [json.loads(value) for _, value in rows.read() if v.encode() in value]
     sessions = [row for row in told if row["view"] == "session"]
     assert [row["session_last_items"][0] for row in sessions] == [
         f"i{row['events_seen']}" for row in sessions

@@ -18,7 +18,7 @@ from contracts.door import MAX_RECORD_BYTES
 from contracts.settings import TOPICS, Settings
 from infra.gateway.routing import route
 from infra.stack import LocalStack
-from tests.flink_jobs.kit import LIMIT_SECONDS, START, everything, items, micros, unique, wire
+from tests.flink_jobs.kit import LIMIT_SECONDS, START, Tail, items, micros, unique, wire
 
 DEEP = b"[" * 200_000
 POISON = {
@@ -75,15 +75,10 @@ class Raw:
         self.places.append(f"{message.topic()}/{message.partition()}/{message.offset()}")
 
 
-def events_of(settings: Settings, visitor: str) -> list[dict[str, Any]]:
-    found = everything(settings, TOPICS.events)
-    return [json.loads(value) for key, value in found if key == visitor.encode()]
-
-
-def wait_for_events(settings: Settings, visitor: str, ids: set[str]) -> list[dict[str, Any]]:
+def wait_for_events(events: Tail, visitor: str, ids: set[str]) -> list[dict[str, Any]]:
     end = time.monotonic() + LIMIT_SECONDS
     while time.monotonic() < end:
-        found = events_of(settings, visitor)
+        found = [json.loads(value) for key, value in events.read() if key == visitor.encode()]
         if {event["event_id"] for event in found} >= ids:
             return found
         time.sleep(0.2)
@@ -93,28 +88,29 @@ def wait_for_events(settings: Settings, visitor: str, ids: set[str]) -> list[dic
 def test_everything_goes_where_it_belongs(settings: Settings, stack: LocalStack) -> None:
     stack.up(["gateway"])
     v, raw, poison = unique("gate"), Raw(settings), list(POISON)
+    events, refused = Tail(settings, TOPICS.events), Tail(settings, TOPICS.rejected_events)
     good = [wire("view_item", f"e{n}", v, n, items=items("A", price="2.55", quantity=2)) for n in range(2000)]
     late = wire("view_item", "last", v, 3000, items=items("A"))
     raw.send([(v, msgspec.json.encode(event)) for event in good])
     raw.places.clear()
     raw.send([("poison", value) for value in poison])
     raw.send([(v, msgspec.json.encode(late))])
-    found = wait_for_events(settings, v, {f"e{n}" for n in range(2000)} | {"last"})
+    found = wait_for_events(events, v, {f"e{n}" for n in range(2000)} | {"last"})
     assert [event["event_id"] for event in found] == [*(f"e{n}" for n in range(2000)), "last"]
     assert found[7] | {"items": None} == found[7] | {
         "items": None,
         "event_time": micros(7),
         "value_minor": 510,
     }
-    rejected = rejections(settings, set(raw.places[: len(poison)]))
+    rejected = rejections(refused, set(raw.places[: len(poison)]))
     assert [b64decode(rejected[place]["original"]) for place in raw.places[: len(poison)]] == poison
     assert [rejected[place]["reason"] for place in raw.places[: len(poison)]] == list(POISON.values())
 
 
-def rejections(settings: Settings, places: set[str]) -> dict[str, dict[str, Any]]:
+def rejections(refused: Tail, places: set[str]) -> dict[str, dict[str, Any]]:
     end = time.monotonic() + LIMIT_SECONDS
     while time.monotonic() < end:
-        found = {k.decode(): json.loads(v) for k, v in everything(settings, TOPICS.rejected_events)}
+        found = {k.decode(): json.loads(v) for k, v in refused.read()}
         if found.keys() >= places:
             return found
         time.sleep(0.2)
@@ -155,14 +151,14 @@ def test_nothing_is_lost_when_it_is_stopped_in_mid_stream(
     settings: Settings, stack: LocalStack, number: signal.Signals
 ) -> None:
     stack.up(["gateway"])
-    v, raw = unique("stop"), Raw(settings)
+    v, raw, events = unique("stop"), Raw(settings), Tail(settings, TOPICS.events)
     ids = [f"e{n}" for n in range(8000)]
     raw.send([(v, msgspec.json.encode(wire("page_view", event_id, v, n))) for n, event_id in enumerate(ids)])
     pid = next(unit.pid for unit in stack.status() if unit.name == "gateway")
     assert pid is not None
     os.kill(pid, number)
     stack.up(["gateway"])
-    found = [event["event_id"] for event in wait_for_events(settings, v, set(ids))]
+    found = [event["event_id"] for event in wait_for_events(events, v, set(ids))]
     assert list(dict.fromkeys(found)) == ids  # the first of each are in order
     if number == signal.SIGTERM:
         assert found == ids  # drained: nothing twice
