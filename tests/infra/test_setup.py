@@ -10,7 +10,27 @@ from pathlib import Path
 from contracts.settings import ROOT
 
 SETUP = ROOT / "infra" / "setup" / "setup.sh"
-TOOLS = ["bash", "cat", "cut", "dirname", "env", "find", "flock", "head", "id", "java", "javac", "mkdir", "mvn", "python3", "sed", "sha256sum", "sort", "tr", "uname"]
+TOOLS = [
+    "bash",
+    "cat",
+    "cut",
+    "dirname",
+    "env",
+    "find",
+    "flock",
+    "head",
+    "id",
+    "java",
+    "javac",
+    "mkdir",
+    "mvn",
+    "python3",
+    "sed",
+    "sha256sum",
+    "sort",
+    "tr",
+    "uname",
+]
 
 
 def run(*command: str | Path, **env: str) -> subprocess.CompletedProcess[str]:
