@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -27,6 +28,7 @@ from infra.demo.state import Backfill, wipe
 from infra.demo.topics import wait_for
 from infra.publish import read_day_wire
 from infra.stack import LocalStack
+from infra.stack.units import every_name
 
 
 def main() -> int:
@@ -98,10 +100,10 @@ def run(
     return {
         **report.provenance(),
         "seconds": round(progress.elapsed, 1),
-        "data": _data(settings, plan, backfilled),
+        "data": _data(settings, plan, batch),
         "batch": {
             "seconds": {**progress.seconds, **{f"backfill_{k}": v for k, v in backfilled["seconds"].items()}},
-            "gates": _gates(settings, backfilled, batch),
+            "gates": _gates(settings, batch),
             "dag_runs": [_shown(run) for run in batch.dag_runs],
             "yesterday_stays": stays,
         },
@@ -145,7 +147,7 @@ def _stack_in_background(stack: LocalStack) -> Iterator[None]:
 
     def up() -> None:
         try:
-            stack.up(["all"])
+            stack.up(every_name())
         except BraidError as error:
             errors.append(error)
 
@@ -173,23 +175,24 @@ def _shown(run: DagRun) -> report.Report:
     }
 
 
-def _data(settings: Settings, plan: Plan, backfilled: report.Report) -> report.Report:
+def _data(settings: Settings, plan: Plan, batch: Batch) -> report.Report:
+    """What was read: the backfill's day files and the days sent through Kafka."""
     counts = json.loads((settings.days / plan.source / "counts.json").read_text())
-    rejected: dict[str, int] = {}
-    for day in counts.values():
-        for reason, n in day["rejected"].items():
-            rejected[reason] = rejected.get(reason, 0) + n
+    rejected = Counter[str]()
+    for refused in (*(day["rejected"] for day in counts.values()), *(day.refused for day in batch.published)):
+        rejected.update(refused)
+    events = sum(day["events"] for day in counts.values()) + sum(day.events for day in batch.published)
     return {
         "source": plan.source,
         "real": plan.real,
         "notice": "" if plan.real else HOW_TO_GET_THE_DATA,
-        "events": sum(day["events"] for day in counts.values()),
-        "rejected": dict(sorted(rejected.items(), key=lambda pair: -pair[1])),
+        "events": events,
+        "rejected": dict(rejected.most_common()),
         "made_up": [f"{what}: {how}" for what, how in MADE_UP[plan.source].items()],
     }
 
 
-def _gates(settings: Settings, backfilled: report.Report, batch: Batch) -> report.Report:
+def _gates(settings: Settings, batch: Batch) -> report.Report:
     """Gates of the backfill and of the daily runs, from the gates' own log."""
     log = settings.lake / "_gates.jsonl"
     results = [json.loads(line) for line in log.read_text().splitlines()]

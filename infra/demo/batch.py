@@ -25,6 +25,7 @@ class Batch:
     settings: Settings
     plan: Plan
     dag_runs: list[DagRun] = field(default_factory=list)
+    published: list[Published] = field(default_factory=list)
 
     @property
     def backfill_report(self) -> Path:
@@ -60,7 +61,8 @@ class Batch:
 
     def daily(self, cut: date, price_factor: int = 1) -> DagRun:
         """Send the day's events through Kafka, then run its DAG through Airflow."""
-        sent = self.send(cut, price_factor)
+        sent = publish_day(self.settings, self.plan.source, cut, price_factor=price_factor)
+        self.published.append(sent)
         wait_until_passed(self.settings, sent.events)
         run = run_daily(self.settings, cut)
         self.dag_runs.append(run)
@@ -71,9 +73,6 @@ class Batch:
         before = self._served()
         run = self.daily(self.plan.refused_on, PRICE_FACTOR)
         return run, before == self._served()
-
-    def send(self, on: date, price_factor: int = 1) -> Published:
-        return publish_day(self.settings, self.plan.source, on, price_factor=price_factor)
 
     def checks(self) -> dict[str, Any]:
         """Recompute every decision and count the load's events from Delta."""

@@ -65,5 +65,5 @@ def plan_for(settings: Settings) -> Plan:
         dag_days=(date(2011, 8, 30), date(2011, 8, 31), date(2011, 9, 1)),
         replay_on=date(2011, 9, 2),
         refused_on=date(2011, 9, 4),
-        load_at=datetime(2011, 9, 5, 10, tzinfo=UTC),
+        load_at=datetime(2011, 9, 5, 3, tzinfo=UTC),
     )

@@ -44,7 +44,7 @@ class Backfill:
     def holds(self) -> bool:
         """Whether a backfill of the same makers, data and days is kept whole."""
         try:
-            return json.loads((self.folder / "key.json").read_text()) == self.key()
+            return bool(json.loads((self.folder / "key.json").read_text()) == self.key())
         except FileNotFoundError:
             return False
 
