@@ -190,7 +190,7 @@ def test_a_value_cut_short_is_an_error(dtype: FeatureType) -> None:
     whole = encode_value(SAMPLES[dtype][1], dtype)
     assert decode_value(whole) == SAMPLES[dtype][1]
     for end in range(1, len(whole)):
-        with pytest.raises(ValueError, match="cut short|codec|buffer|not a declared"):
+        with pytest.raises(ValueError, match=r"cut short|codec|buffer|not a declared"):
             decode_value(whole[:end])
 
 
