@@ -22,7 +22,7 @@ from feast.infra.offline_stores.offline_store import RetrievalMetadata
 from feast.infra.registry.base_registry import BaseRegistry
 from pyspark.sql import DataFrame
 
-# Feast renders it with one entry of `featureviews` a view; `--` comments would end at Feast's own line breaks.
+# Feast renders it (Jinja) with one entry of `featureviews` a view.
 NEWEST_ROW_JOIN = """
 WITH labels AS (SELECT * FROM {{ left_table_query_string }})
 {% for view in featureviews %}
