@@ -28,10 +28,11 @@ def expression(feature: Feature, engine: Engine, cut_end_micros: int | None = No
     Raises:
         ValueError: the feature needs a cut and none is given, or it is not an aggregate of events.
     """
-    return f"{_aggregate(feature, engine, _condition(feature, cut_end_micros))} AS {feature.name}"
+    return f"{_aggregate(feature, engine, condition(feature, cut_end_micros))} AS {feature.name}"
 
 
-def _condition(feature: Feature, cut_end_micros: int | None) -> str:
+def condition(feature: Feature, cut_end_micros: int | None) -> str:
+    """Which events the feature aggregates, in SQL; empty means all."""
     parts = []
     if feature.events:
         names = ", ".join(f"'{name}'" for name in feature.events)

@@ -1,0 +1,73 @@
+"""Great Expectations: judges a gate's numbers, a row a day, and writes Data Docs under var/gx."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+import pandas as pd
+
+from contracts.expectations import RULES, Gate, Rule
+from contracts.settings import Settings
+
+# Before the import, for it reads them: no telemetry, no progress bars.
+os.environ["GX_ANALYTICS_ENABLED"] = "false"
+os.environ["TQDM_DISABLE"] = "1"
+
+import great_expectations as gx  # noqa: E402
+import great_expectations.expectations as gxe  # noqa: E402
+
+DAY = "cut_on"
+SOURCE = "gates"
+logging.getLogger("great_expectations").setLevel(logging.WARNING)
+
+
+def judge(
+    settings: Settings, gate: Gate, numbers: Mapping[date, Mapping[str, float | None]]
+) -> list[tuple[str, date]]:
+    """The broken rules as (rule, day), in the order of the days; Data Docs show the run.
+
+    Args:
+        numbers: of each day, by rule; None is a number that does not exist, which breaks nothing.
+    """
+    folder = settings.var / "gx"
+    folder.mkdir(parents=True, exist_ok=True)
+    context = gx.get_context(mode="file", project_root_dir=str(folder))
+    names = [rule.name for rule in RULES if rule.gate is gate]
+    frame = pd.DataFrame([{DAY: on.isoformat(), **{name: day[name] for name in names}} for on, day in numbers.items()])
+    frame[names] = frame[names].astype("float64")
+    result = _validation(context, gate).run(
+        batch_parameters={"dataframe": frame},
+        result_format={"result_format": "COMPLETE", "unexpected_index_column_names": [DAY]},
+    )
+    context.build_data_docs()
+    return sorted(_broken(result), key=lambda pair: pair[1])
+
+
+def _validation(context: Any, gate: Gate) -> Any:
+    """The gate's suite over a pandas batch, stored anew so that the documents follow the declarations."""
+    suite = gx.ExpectationSuite(name=gate.value, expectations=[_expectation(r) for r in RULES if r.gate is gate])
+    suite = context.suites.add_or_update(suite)
+    source = context.data_sources.add_or_update_pandas(name=SOURCE)
+    batch = source.add_dataframe_asset(name=gate.value).add_batch_definition_whole_dataframe("days")
+    return context.validation_definitions.add_or_update(
+        gx.ValidationDefinition(name=gate.value, data=batch, suite=suite)
+    )
+
+
+def _expectation(rule: Rule) -> Any:
+    return gxe.ExpectColumnValuesToBeBetween(
+        column=rule.name, min_value=rule.minimum, max_value=rule.allowed, notes=rule.doc
+    )
+
+
+def _broken(result: Any) -> list[tuple[str, date]]:
+    return [
+        (one.expectation_config.kwargs["column"], date.fromisoformat(row[DAY]))
+        for one in result.results
+        if not one.success
+        for row in one.result["unexpected_index_list"]
+    ]

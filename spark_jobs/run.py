@@ -1,0 +1,60 @@
+"""What a run of the batch jobs was asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+
+from pyspark.sql import DataFrame, SparkSession
+
+from contracts.cuts import Cut, days_between
+from contracts.settings import Settings
+from contracts.tables import table_named
+from spark_jobs import delta
+
+KAFKA = "kafka"
+DAY_FILES = "days:"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The cuts `first` to `cut`, and everything a job needs to make them.
+
+    Attributes:
+        consent_as_of: up to when consent is known; None: each cut knows what was known at its publication.
+        source: where bronze reads: `kafka`, or `days:<name>`.
+        rows: table → rows its last commit of this run wrote.
+    """
+
+    spark: SparkSession
+    settings: Settings
+    first: date
+    cut: date
+    consent_as_of: datetime | None = None
+    source: str = KAFKA
+    rows: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def days(self) -> list[date]:
+        return days_between(self.first, self.cut)
+
+    @property
+    def consent_cut(self) -> date | None:
+        """The newest cut that was published at `consent_as_of`; None when each cut counts for itself."""
+        if self.consent_as_of is None:
+            return None
+        return (self.consent_as_of - Cut(self.cut, self.settings.publish_delay).publish_delay).date() - timedelta(days=1)
+
+    def read(self, table: str) -> DataFrame | None:
+        """The table, or None before its first write."""
+        return delta.read(self.spark, table_named(table).path(self.settings))
+
+    def replace(self, table: str, frame: DataFrame, where: str) -> None:
+        """Make `frame` the only rows of the table that `where` is true of."""
+        declared = table_named(table)
+        self.rows[table] = delta.replace(frame, declared.path(self.settings), declared.partition, where)
+
+    def between(self, column: str, before: int = 0, after: int = 0) -> str:
+        """SQL: `column` (a date) lies in the run's cuts, widened by whole days."""
+        first, last = self.first - timedelta(days=before), self.cut + timedelta(days=after)
+        return f"{column} BETWEEN DATE'{first}' AND DATE'{last}'"

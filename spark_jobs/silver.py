@@ -1,0 +1,73 @@
+"""The job silver: the cuts' rows of bronze, through the gate bronze → silver, into silver_events and silver_catalog.
+
+A cut reads only its own rows: events by `cut_on`, catalog updates by their effective date. Nothing is written unless the
+gate passes for every cut of the run. So a refused day, whose rows stay in bronze, never reaches silver with a later day: its
+dates are read again only when its own cut is run again, after the source was corrected or the rule changed. (A catalog
+update that arrives after the cut of its effective date is likewise taken when that date is rerun.)
+"""
+
+from __future__ import annotations
+
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame
+
+from contracts.columns import CATALOG_COLUMNS
+from contracts.errors import SourceError
+from contracts.expectations import INGEST
+from spark_jobs import silver_rows as rows
+from spark_jobs.gates import Counted, pass_gate
+from spark_jobs.run import Run
+
+
+def run_silver(run: Run) -> None:
+    """Gate and write the run's cuts.
+
+    Raises:
+        GateError: a rule is broken; nothing was written.
+        SourceError: bronze has not been written.
+    """
+    events = _events(run).persist(StorageLevel.MEMORY_AND_DISK)
+    catalog = _catalog(run).persist(StorageLevel.MEMORY_AND_DISK)
+    rejected = _bronze(run, "bronze_rejected").where(run.between("received_on"))
+    counted = (
+        Counted("bronze_events", events, "cut_on"),
+        Counted("bronze_catalog", catalog, "effective_on"),
+        Counted("bronze_rejected", rejected, "received_on"),
+    )
+    try:
+        pass_gate(run, INGEST, counted)
+        late = run.settings.late_horizon.days + 1
+        run.replace("silver_events", events, f"{run.between('event_on', before=late)} AND {run.between('cut_on')}")
+        history = catalog.select(*CATALOG_COLUMNS, "effective_on")
+        run.replace("silver_catalog", history, run.between("effective_on"))
+    finally:
+        events.unpersist()
+        catalog.unpersist()
+
+
+def _bronze(run: Run, table: str) -> DataFrame:
+    found = run.read(table)
+    if found is None:
+        raise SourceError(f"{table} has not been written: run the job bronze first")
+    return found
+
+
+def _events(run: Run) -> DataFrame:
+    """The cuts' events; received_on bounds what is read, for a cut's events are received from its day on."""
+    bronze = _bronze(run, "bronze_events").where(run.between("received_on", before=1, after=1))
+    own = rows.with_cut(bronze, run.settings.publish_delay).where(run.between("cut_on"))
+    silver = run.read("silver_events")
+    if silver is None:
+        return rows.with_identity(rows.once_each(own, None), None)
+    near = run.between("event_on", before=run.settings.late_horizon.days + 1, after=1)
+    known = silver.where(f"{near} AND NOT ({run.between('cut_on')})")
+    before = run.between("event_on", before=rows.LINK_DAYS + 1)
+    earlier = silver.where(f"{before} AND cut_on < DATE'{run.first}'")
+    return rows.with_identity(rows.once_each(own, known), earlier)
+
+
+def _catalog(run: Run) -> DataFrame:
+    updates = _bronze(run, "bronze_catalog").where(run.between("received_on"))
+    silver = run.read("silver_catalog")
+    earlier = None if silver is None else silver.where(f"effective_on < DATE'{run.first}'")
+    return rows.with_previous_price(rows.catalog_history(updates), earlier)

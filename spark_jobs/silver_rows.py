@@ -1,0 +1,105 @@
+"""Silver, pure: which rows of bronze are a cut's, once each, with identity and consent; the catalog's history.
+
+An event belongs to the first cut that holds it (`contracts.cuts`): event_time < its end and received_time < its
+publication. So every event has one `cut_on`, a late one joins the date of its event_time by the cut that published it,
+and a cut never reads another cut's rows.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.window import Window
+
+from contracts.columns import CATALOG_COLUMNS, EVENT_COLUMNS
+from contracts.consent import state_sql
+from spark_jobs.bronze_rows import POSITION, dated
+
+LINK_DAYS = 30
+"""A login links its device for so long, so that a day's run need not read all history."""
+ARRIVAL = ("cut_on", "received_time", "source_partition", "source_offset")
+SILVER_COLUMNS = (
+    *EVENT_COLUMNS,
+    "shopper_id",
+    "linked_user_id",
+    "consent_state",
+    "event_on",
+    "cut_on",
+    *POSITION,
+)
+MARKER_COLUMNS = ("visitor_id", "user_id", "event_name", "event_time", *ARRIVAL)
+
+
+def with_cut(events: DataFrame, publish_delay: timedelta) -> DataFrame:
+    """Adds `event_on` and `cut_on`, the first cut that holds the event."""
+    delay = int(publish_delay.total_seconds() * 1_000_000)
+    received_for = dated(f"received_time - {delay}")
+    return events.withColumn("event_on", F.expr(dated("event_time"))).withColumn(
+        "cut_on", F.greatest(F.col("event_on"), F.expr(received_for))
+    )
+
+
+def once_each(events: DataFrame, known: DataFrame | None) -> DataFrame:
+    """The first of each event_id by (received_time, source_partition, source_offset), if it is not `known` already."""
+    order = Window.partitionBy("event_id").orderBy("received_time", "source_partition", "source_offset", "source")
+    first = events.withColumn("copy", F.row_number().over(order)).where("copy = 1").drop("copy")
+    return first if known is None else first.join(known.select("event_id"), "event_id", "left_anti")
+
+
+def with_identity(events: DataFrame, earlier: DataFrame | None) -> DataFrame:
+    """Adds `shopper_id`, `consent_state` and `linked_user_id`: the event's user, else the one logged in on the device.
+
+    The user logged in is that of the device's newest event with a user, in the order of arrival (a link holds from when
+    it was known) and not after this event; a logout ends it, and so do `LINK_DAYS`.
+
+    Args:
+        earlier: silver rows of earlier cuts (`MARKER_COLUMNS`).
+    """
+    own = events.withColumn("is_new", F.lit(True))
+    rows = own if earlier is None else own.unionByName(_markers(earlier), allowMissingColumns=True)
+    marker = "CASE WHEN event_name = 'logout' OR user_id IS NOT NULL THEN struct(event_time, event_name, user_id) END"
+    device = Window.partitionBy("visitor_id").orderBy(*ARRIVAL).rowsBetween(Window.unboundedPreceding, -1)
+    linked = rows.withColumn("marker", F.last(F.expr(marker), ignorenulls=True).over(device)).where("is_new")
+    return linked.select(
+        *EVENT_COLUMNS,
+        F.expr("coalesce('user:' || user_id, 'visitor:' || visitor_id)").alias("shopper_id"),
+        F.expr(f"coalesce(user_id, {_linked_user()})").alias("linked_user_id"),
+        F.expr(state_sql()).alias("consent_state"),
+        "event_on",
+        "cut_on",
+        *POSITION,
+    )
+
+
+def catalog_history(updates: DataFrame) -> DataFrame:
+    """Each item's updates once per effective_time (the last one sent), with `effective_on`."""
+    order = Window.partitionBy("item_id", "effective_time").orderBy(
+        F.desc("source"), F.desc("source_partition"), F.desc("source_offset")
+    )
+    last = updates.withColumn("copy", F.row_number().over(order)).where("copy = 1")
+    return last.select(*CATALOG_COLUMNS, F.expr(dated("effective_time")).alias("effective_on"))
+
+
+def with_previous_price(history: DataFrame, earlier: DataFrame | None) -> DataFrame:
+    """Adds `previous_price_minor`: the item's price before this update; null when none is known."""
+    order = Window.partitionBy("item_id").orderBy("effective_time")
+    rows = history.withColumn("is_new", F.lit(True))
+    if earlier is not None:
+        newest = earlier.groupBy("item_id").agg(
+            F.max("effective_time").alias("effective_time"),
+            F.max_by("price_minor", "effective_time").alias("price_minor"),
+        )
+        rows = rows.unionByName(newest, allowMissingColumns=True)
+    return rows.withColumn("previous_price_minor", F.lag("price_minor").over(order)).where("is_new")
+
+
+def _markers(silver: DataFrame) -> DataFrame:
+    return silver.select(*MARKER_COLUMNS).where("event_name = 'logout' OR user_id IS NOT NULL")
+
+
+def _linked_user() -> str:
+    """SQL: the marker's user, while it holds."""
+    holds = f"marker.event_time <= event_time AND event_time - marker.event_time < {LINK_DAYS * 86_400_000_000}"
+    return f"CASE WHEN marker.event_name <> 'logout' AND {holds} THEN marker.user_id END"
