@@ -86,8 +86,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="spark_jobs", description=__doc__)
     parser.add_argument("--jobs", type=_jobs, required=True, help=f"comma-separated, of {', '.join(JOBS)}")
     parser.add_argument("--cut", type=date.fromisoformat, required=True, metavar="DATE")
-    parser.add_argument("--from", dest="first", type=date.fromisoformat, metavar="DATE", help="first cut of a range")
-    parser.add_argument("--consent-as-of", type=_moment, metavar="TIME", help="default: each cut's publication")
+    parser.add_argument(
+        "--from", dest="first", type=date.fromisoformat, metavar="DATE", help="first cut of a range"
+    )
+    parser.add_argument(
+        "--consent-as-of", type=_moment, metavar="TIME", help="default: each cut's publication"
+    )
     parser.add_argument("--source", default=KAFKA, help="kafka, or days:<name>")
     parser.add_argument("--report", type=Path, help="where to write what was done, as JSON")
     return parser

@@ -56,13 +56,17 @@ def from_day_files(lines: DataFrame, source: str) -> DataFrame:
 def parse_events(records: DataFrame) -> DataFrame:
     """`value` → the flat columns, with position, `received_on` and the text itself; all null where it cannot be read."""
     parsed = records.select(*POSITION, "value", F.from_json("value", spark_event_ddl()).alias("event"))
-    return parsed.select("event.*", *POSITION, "value").withColumn("received_on", F.expr(dated("received_time")))
+    return parsed.select("event.*", *POSITION, "value").withColumn(
+        "received_on", F.expr(dated("received_time"))
+    )
 
 
 def parse_catalog(records: DataFrame) -> DataFrame:
     """`value` → the catalog columns, with position, `received_on` (of effective_time) and the text itself."""
     parsed = records.select(*POSITION, "value", F.from_json("value", spark_catalog_ddl()).alias("update"))
-    return parsed.select("update.*", *POSITION, "value").withColumn("received_on", F.expr(dated("effective_time")))
+    return parsed.select("update.*", *POSITION, "value").withColumn(
+        "received_on", F.expr(dated("effective_time"))
+    )
 
 
 def event_rows(parsed: DataFrame, late_horizon: timedelta) -> DataFrame:
@@ -90,7 +94,9 @@ def refused_catalog(parsed: DataFrame) -> DataFrame:
     """Updates that cannot be read, as rejected rows."""
     refused = parsed.where("item_id IS NULL OR received_on IS NULL")
     position = (F.expr("concat(source, '/catalog')").alias("source"), *POSITION[1:])
-    return refused.select(*position, F.lit(MALFORMED).alias("reason"), F.col("value").alias("original"), "received_on")
+    return refused.select(
+        *position, F.lit(MALFORMED).alias("reason"), F.col("value").alias("original"), "received_on"
+    )
 
 
 def rejected_rows(records: DataFrame) -> DataFrame:

@@ -17,8 +17,8 @@ from contracts.settings import Settings
 os.environ["GX_ANALYTICS_ENABLED"] = "false"
 os.environ["TQDM_DISABLE"] = "1"
 
-import great_expectations as gx  # noqa: E402
-import great_expectations.expectations as gxe  # noqa: E402
+import great_expectations as gx
+from great_expectations.expectations.core import ExpectColumnValuesToBeBetween
 
 DAY = "cut_on"
 SOURCE = "gates"
@@ -37,7 +37,9 @@ def judge(
     folder.mkdir(parents=True, exist_ok=True)
     context = gx.get_context(mode="file", project_root_dir=str(folder))
     names = [rule.name for rule in RULES if rule.gate is gate]
-    frame = pd.DataFrame([{DAY: on.isoformat(), **{name: day[name] for name in names}} for on, day in numbers.items()])
+    frame = pd.DataFrame(
+        [{DAY: on.isoformat(), **{name: day[name] for name in names}} for on, day in numbers.items()]
+    )
     frame[names] = frame[names].astype("float64")
     result = _validation(context, gate).run(
         batch_parameters={"dataframe": frame},
@@ -49,7 +51,9 @@ def judge(
 
 def _validation(context: Any, gate: Gate) -> Any:
     """The gate's suite over a pandas batch, stored anew so that the documents follow the declarations."""
-    suite = gx.ExpectationSuite(name=gate.value, expectations=[_expectation(r) for r in RULES if r.gate is gate])
+    suite = gx.ExpectationSuite(
+        name=gate.value, expectations=[_expectation(r) for r in RULES if r.gate is gate]
+    )
     suite = context.suites.add_or_update(suite)
     source = context.data_sources.add_or_update_pandas(name=SOURCE)
     batch = source.add_dataframe_asset(name=gate.value).add_batch_definition_whole_dataframe("days")
@@ -59,7 +63,7 @@ def _validation(context: Any, gate: Gate) -> Any:
 
 
 def _expectation(rule: Rule) -> Any:
-    return gxe.ExpectColumnValuesToBeBetween(
+    return ExpectColumnValuesToBeBetween(
         column=rule.name, min_value=rule.minimum, max_value=rule.allowed, notes=rule.doc
     )
 

@@ -78,7 +78,9 @@ def day_numbers(
         measured = days.get(on, {})
         numbers.update({rule.name: measured.get(rule.name, 0) for rule in rules_of(gate, table)})
     if gate is INGEST:
-        events, rejected = (int(found[t].get(on, {}).get(ROWS) or 0) for t in ("bronze_events", "bronze_rejected"))
+        events, rejected = (
+            int(found[t].get(on, {}).get(ROWS) or 0) for t in ("bronze_events", "bronze_rejected")
+        )
         numbers["reject_share"] = rejected / (events + rejected) if rejected else 0
         numbers["volume_ratio"] = volume_ratio(on, events, history)
         numbers[ROWS] = history[on] = events
@@ -122,7 +124,9 @@ def _newest(settings: Settings, gate: Gate) -> list[dict[str, Any]]:
     return list({(v["cut"], v["rule"]): v for v in verdicts if v["gate"] == gate}.values())
 
 
-def _keep(settings: Settings, gate: Gate, numbers: Mapping[date, Numbers], broken: list[tuple[str, date]]) -> None:
+def _keep(
+    settings: Settings, gate: Gate, numbers: Mapping[date, Numbers], broken: list[tuple[str, date]]
+) -> None:
     refused_rules = set(broken)
     with log_file(settings).open("a") as log:
         for on, day in numbers.items():

@@ -43,7 +43,9 @@ class Run:
         """The newest cut that was published at `consent_as_of`; None when each cut counts for itself."""
         if self.consent_as_of is None:
             return None
-        return (self.consent_as_of - Cut(self.cut, self.settings.publish_delay).publish_delay).date() - timedelta(days=1)
+        return (
+            self.consent_as_of - Cut(self.cut, self.settings.publish_delay).publish_delay
+        ).date() - timedelta(days=1)
 
     def read(self, table: str) -> DataFrame | None:
         """The table, or None before its first write."""

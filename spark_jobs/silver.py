@@ -37,7 +37,9 @@ def run_silver(run: Run) -> None:
     try:
         pass_gate(run, INGEST, counted)
         late = run.settings.late_horizon.days + 1
-        run.replace("silver_events", events, f"{run.between('event_on', before=late)} AND {run.between('cut_on')}")
+        run.replace(
+            "silver_events", events, f"{run.between('event_on', before=late)} AND {run.between('cut_on')}"
+        )
         history = catalog.select(*CATALOG_COLUMNS, "effective_on")
         run.replace("silver_catalog", history, run.between("effective_on"))
     finally:

@@ -43,7 +43,9 @@ def with_cut(events: DataFrame, publish_delay: timedelta) -> DataFrame:
 
 def once_each(events: DataFrame, known: DataFrame | None) -> DataFrame:
     """The first of each event_id by (received_time, source_partition, source_offset), if it is not `known` already."""
-    order = Window.partitionBy("event_id").orderBy("received_time", "source_partition", "source_offset", "source")
+    order = Window.partitionBy("event_id").orderBy(
+        "received_time", "source_partition", "source_offset", "source"
+    )
     first = events.withColumn("copy", F.row_number().over(order)).where("copy = 1").drop("copy")
     return first if known is None else first.join(known.select("event_id"), "event_id", "left_anti")
 
@@ -101,5 +103,7 @@ def _markers(silver: DataFrame) -> DataFrame:
 
 def _linked_user() -> str:
     """SQL: the marker's user, while it holds."""
-    holds = f"marker.event_time <= event_time AND event_time - marker.event_time < {LINK_DAYS * 86_400_000_000}"
+    holds = (
+        f"marker.event_time <= event_time AND event_time - marker.event_time < {LINK_DAYS * 86_400_000_000}"
+    )
     return f"CASE WHEN marker.event_name <> 'logout' AND {holds} THEN marker.user_id END"

@@ -1,0 +1,94 @@
+"""Gold, pure: the tables of a cut from silver's events and the catalog's history."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.window import Window
+
+from contracts.features import ITEM_FEATURES, USER
+from spark_jobs.windows import at_cuts
+
+CATALOG_STATE = ("title", "category", "brand", "price_minor", "currency", "availability")
+STAMPS = ("cut_on", "event_timestamp", "created_timestamp")
+NAMES_OF_ITEMS = tuple(feature.name for feature in ITEM_FEATURES)
+
+
+def user_features(usable: DataFrame, first: date, last: date, delay: timedelta) -> DataFrame:
+    """The user view at each cut, from events usable for personalization."""
+    known = (
+        usable.where("linked_user_id IS NOT NULL")
+        .drop("user_id")
+        .withColumnRenamed("linked_user_id", "user_id")
+    )
+    rows = at_cuts(known, "user_id", USER.features, first, last)
+    return stamped(rows, delay).select("user_id", *USER.feature_names, *STAMPS)
+
+
+def item_features(
+    usable: DataFrame, history: DataFrame, first: date, last: date, delay: timedelta
+) -> DataFrame:
+    """Each item's features and newest catalog state at each cut; an item may lack either.
+
+    Args:
+        usable: events usable for analytics; an event counts for its lead item.
+        history: `silver_catalog`.
+    """
+    counted = at_cuts(usable.where("item_id IS NOT NULL"), "item_id", ITEM_FEATURES, first, last)
+    joined = counted.join(_catalog_at_cuts(history, first, last), ["item_id", "cut_on"], "full_outer")
+    defaults = {
+        feature.name: feature.default for feature in ITEM_FEATURES if isinstance(feature.default, int)
+    }
+    rows = stamped(joined.fillna(defaults), delay)
+    return rows.select("item_id", *NAMES_OF_ITEMS, *CATALOG_STATE, *STAMPS)
+
+
+def consent(times: DataFrame, first: date, last: date, delay: timedelta) -> DataFrame:
+    """Each shopper's newest choice at each cut."""
+    rows = _each_cut(times, first, last)
+    return stamped(rows, delay).select("shopper_id", "consent_state", "events_seen", *STAMPS)
+
+
+def label_rows(usable: DataFrame) -> DataFrame:
+    """Each added item of a shopper with `personalization`, 1 µs before it was added."""
+    added = usable.where("event_name = 'add_to_cart' AND cut_on BETWEEN valid_from AND valid_to")
+    return added.select(
+        "event_id",
+        F.col("linked_user_id").alias("user_id"),
+        "visitor_id",
+        "session_id",
+        F.col("item_id").alias("label_item_id"),
+        F.timestamp_micros(F.col("event_time") - 1).alias("event_timestamp"),
+        "event_on",
+        "cut_on",
+    )
+
+
+def stamped(rows: DataFrame, delay: timedelta) -> DataFrame:
+    """Adds the row version of a batch row: the cut's end and its first publication."""
+    end: Column = F.date_add("cut_on", 1).cast("timestamp")
+    published = end + F.expr(f"INTERVAL {int(delay.total_seconds())} SECOND")
+    return rows.withColumn("event_timestamp", end).withColumn("created_timestamp", published)
+
+
+def _catalog_at_cuts(history: DataFrame, first: date, last: date) -> DataFrame:
+    """The newest state of each item at each cut."""
+    newest = history.groupBy("item_id", "effective_on").agg(
+        F.max_by(F.struct(*CATALOG_STATE), "effective_time").alias("state")
+    )
+    following = F.lead("effective_on").over(Window.partitionBy("item_id").orderBy("effective_on"))
+    times = newest.select(
+        "item_id",
+        "state.*",
+        F.col("effective_on").alias("valid_from"),
+        F.coalesce(F.date_sub(following, 1), F.lit(last)).alias("valid_to"),
+    )
+    return _each_cut(times, first, last).select("item_id", "cut_on", *CATALOG_STATE)
+
+
+def _each_cut(times: DataFrame, first: date, last: date) -> DataFrame:
+    """Rows valid from cut to cut → one row for each cut from `first` to `last`."""
+    begin, end = F.greatest("valid_from", F.lit(first)), F.least("valid_to", F.lit(last))
+    return times.where(begin <= end).withColumn("cut_on", F.explode(F.sequence(begin, end)))
