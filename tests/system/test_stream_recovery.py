@@ -1,0 +1,141 @@
+"""`kill -9` under load: nothing is lost, nothing is counted twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from contracts.settings import TOPICS, Settings
+from flink_jobs.job import checkpoints_folder, stream_job
+from flink_jobs.rest import Cluster
+from flink_jobs.submit import newest_checkpoint
+from infra.stack import LocalStack
+from tests.flink_jobs.kit import LIMIT_SECONDS, Rows, Tail, items, send, unique, wait_for, wire
+
+VISITORS, EVENTS_EACH = 50, 120
+
+
+@pytest.fixture(scope="module")
+def running(settings: Settings, stack: LocalStack) -> Settings:
+    stack.up(["flink-job"])
+    return settings
+
+
+def events_of(tag: str) -> list[dict[str, Any]]:
+    """Of each visitor 120 events, interleaved; every tenth is sent a second time."""
+    found = []
+    for n in range(EVENTS_EACH):
+        for visitor in range(VISITORS):
+            name = "add_to_cart" if n % 4 == 0 else "view_item"
+            found.append(wire(name, f"e{n}", f"{tag}-{visitor}", n, items=items(f"i{n}", price="1.50")))
+        if n % 10 == 9:
+            found += found[-VISITORS:]
+    return found
+
+
+def all_arrived(found: Rows) -> bool:
+    return len(found) == VISITORS and all(row["events_seen"] >= EVENTS_EACH for row in found.values())
+
+
+def check_exact(found: Rows) -> None:
+    """120 events: 30 carts (every fourth) of 1.50, 90 views; the newest twenty items are 119 … 100."""
+    told = {
+        (r["events_seen"], r["session_carts"], r["session_items_viewed"], r["session_carted_minor"])
+        for r in found.values()
+    }
+    assert told == {(120, 30, 90, 4500)}
+    assert {tuple(r["session_last_items"]) for r in found.values()} == {
+        tuple(f"i{n}" for n in range(119, 99, -1))
+    }
+
+
+@contextmanager
+def load(settings: Settings, tag: str) -> Iterator[threading.Event]:
+    """Events go out in the background, a hundredth at a time; the event is set after the first third."""
+    records, third, failures = events_of(tag), threading.Event(), []
+    step = len(records) // 100
+
+    def work() -> None:
+        try:
+            for n in range(0, len(records), step):
+                send(settings, records[n : n + step])
+                if n > len(records) // 3:
+                    third.set()
+        except BaseException as error:
+            failures.append(error)
+            raise
+        finally:
+            third.set()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    yield third
+    thread.join()
+    assert not failures
+
+
+def kill(stack: LocalStack, name: str) -> None:
+    pid = next(unit.pid for unit in stack.status() if unit.name == name)
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    end = time.monotonic() + LIMIT_SECONDS
+    while any(unit.pid == pid for unit in stack.status()):
+        assert time.monotonic() < end, f"{name} is still there"
+        time.sleep(0.1)
+
+
+def some_rows(rows: Tail, tag: str) -> None:
+    assert wait_for(lambda: rows.rows("session", tag), bool), "nothing arrived before the kill"
+
+
+def completed(settings: Settings) -> Path | None:
+    return newest_checkpoint(checkpoints_folder(settings), stream_job(settings).fingerprint)
+
+
+def test_taskmanager_killed_under_load(running: Settings, stack: LocalStack) -> None:
+    tag, rows = unique("task"), Tail(running, TOPICS.online_features)
+    with load(running, tag) as third:
+        third.wait()
+        some_rows(rows, tag)
+        kill(stack, "flink-taskmanager")
+        stack.up(["flink-job"])
+    check_exact(wait_for(lambda: rows.rows("session", tag), all_arrived))
+
+
+def test_jobmanager_killed_under_load_resumes_from_the_last_checkpoint(
+    running: Settings, stack: LocalStack
+) -> None:
+    tag, rows = unique("job"), Tail(running, TOPICS.online_features)
+    before = running_jobs(running)
+    with load(running, tag) as third:
+        third.wait()
+        some_rows(rows, tag)
+        kill(stack, "flink-jobmanager")
+        left = completed(running)
+        assert left is not None
+        stack.up(["flink-job"])
+    check_exact(wait_for(lambda: rows.rows("session", tag), all_arrived))
+    after = running_jobs(running)
+    assert len(after) == 1
+    assert after != before
+    restored = Cluster(running.flink_url).get(f"/jobs/{after[0]}/checkpoints")["latest"]["restored"]
+    assert restored["external_path"] == f"file:{left}"
+
+
+def test_a_running_job_stays(running: Settings, stack: LocalStack) -> None:
+    before = running_jobs(running)
+    stack.up(["flink-job"])
+    assert running_jobs(running) == before
+
+
+def running_jobs(settings: Settings) -> list[str]:
+    jobs = Cluster(settings.flink_url).get("/jobs/overview")["jobs"]
+    return [job["jid"] for job in jobs if job["state"] == "RUNNING"]
