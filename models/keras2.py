@@ -10,4 +10,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
+tf.get_logger().setLevel("ERROR")
+
 __all__ = ["tf", "tfrs"]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from typing import Any
 
 import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import TableNotFoundError
+from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
 from contracts.settings import Settings
 from contracts.tables import table_named
@@ -15,8 +17,12 @@ from models.errors import ModelsError
 
 
 def read_all(settings: Settings, name: str, columns: Sequence[str]) -> pa.Table:
-    """The columns of the whole table."""
-    return _open(settings, name).to_pyarrow_table(columns=list(columns))
+    """The columns of the whole table.
+
+    Raises:
+        ModelsError: the table does not exist.
+    """
+    return _read(settings, name, columns)
 
 
 def read_cut(settings: Settings, name: str, cut_on: date, columns: Sequence[str]) -> pa.Table:
@@ -25,7 +31,7 @@ def read_cut(settings: Settings, name: str, cut_on: date, columns: Sequence[str]
     Raises:
         ModelsError: the table does not exist, or has no row of the cut.
     """
-    rows = _open(settings, name).to_pyarrow_table(filters=[("cut_on", "=", cut_on)], columns=list(columns))
+    rows = _read(settings, name, columns, [("cut_on", "=", cut_on)])
     if rows.num_rows == 0:
         raise ModelsError(
             f"{name} has no row of cut {cut_on}: run the job {table_named(name).owner!r} of that cut"
@@ -35,18 +41,22 @@ def read_cut(settings: Settings, name: str, cut_on: date, columns: Sequence[str]
 
 def replace_cut(settings: Settings, name: str, cut_on: date, rows: pa.Table) -> None:
     """Make `rows` (all of `cut_on`) the only rows of that cut."""
-    path = table_named(name).path(settings)
-    if DeltaTable.is_deltatable(str(path)):
-        write_deltalake(str(path), rows, mode="overwrite", predicate=f"cut_on = '{cut_on}'")
+    path = str(table_named(name).path(settings))
+    if DeltaTable.is_deltatable(path):
+        write_deltalake(path, rows, mode="overwrite", predicate=f"cut_on = '{cut_on}'")
     else:
-        write_deltalake(str(path), rows, mode="overwrite", partition_by=["cut_on"])
+        write_deltalake(path, rows, mode="overwrite", partition_by=["cut_on"])
 
 
-def _open(settings: Settings, name: str) -> DeltaTable:
+def _read(
+    settings: Settings, name: str, columns: Sequence[str], filters: list[tuple[str, str, Any]] | None = None
+) -> pa.Table:
     table = table_named(name)
+    path = str(table.path(settings))
     try:
-        return DeltaTable(str(table.path(settings)))
+        stored = DeltaTable(path)
     except TableNotFoundError as error:
-        raise ModelsError(
-            f"{table.path(settings)} does not exist: run the job {table.owner!r} first"
-        ) from error
+        raise ModelsError(f"{path} does not exist: run the job {table.owner!r} first") from error
+    # Arrow's own file system: delta-rs's runs Python in Arrow's threads, which can abort the process as it ends.
+    files = SubTreeFileSystem(path, LocalFileSystem())
+    return stored.to_pyarrow_table(columns=list(columns), filters=filters, filesystem=files)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from deltalake import DeltaTable
 
 from contracts.placements import placement_named
 from contracts.settings import Settings
@@ -19,7 +18,18 @@ from models.decide.artifacts import current_version, open_served, open_snapshot
 from models.decide.decide import Shopper, decide
 from models.errors import ModelsError
 from models.registry import CHAMPION, MODEL, champion, register
+from models.tables import read_all
 from tests.models.conftest import CUT, item
+
+ITEM_COLUMNS = ("item_id", "vector", "model_version", "cut_on")
+USER_COLUMNS = (
+    "user_id",
+    "user_vector",
+    "user_vector_model",
+    "cut_on",
+    "event_timestamp",
+    "created_timestamp",
+)
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +134,8 @@ def _snapshot(settings: Settings):
 
 
 def _rows(settings: Settings, name: str) -> list[dict]:
-    return DeltaTable(str(settings.lake / name)).to_pyarrow_table().to_pylist()
+    columns = ITEM_COLUMNS if name == "gold_item_embeddings" else USER_COLUMNS
+    return read_all(settings, name, columns).to_pylist()
 
 
 def _hashes(folder: Path) -> dict[str, str]:
