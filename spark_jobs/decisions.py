@@ -1,8 +1,9 @@
-"""The job decisions: Kafka's `decisions` → bronze_decisions, each with its position; decision_id is the key."""
+"""The job decisions: what the scorer decided, from Kafka, as it wrote it."""
 
 from __future__ import annotations
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from contracts.settings import TOPICS
 from contracts.tables import table_named
@@ -15,27 +16,26 @@ TABLE = "bronze_decisions"
 
 
 def run_decisions(run: Run) -> None:
-    """Append what the topic holds beyond the stream's checkpoint."""
-    declared = table_named(TABLE)
-    path = declared.path(run.settings)
+    """Read what is available of the topic; a decision stands in the table once."""
+    path = table_named(TABLE).path(run.settings)
 
     def write(batch: DataFrame, app: str, version: int) -> None:
-        delta.append_once(decision_rows(batch), path, declared.partition, app, version)
+        delta.append_once(decision_rows(batch), path, table_named(TABLE).partition, app, version)
         run.rows[TABLE] = run.rows.get(TABLE, 0) + delta.written(path)
 
     stream_once(run, "decisions", (TOPICS.decisions,), write)
 
 
 def decision_rows(records: DataFrame) -> DataFrame:
-    """Kafka records → the table's columns."""
-    return records.where("value IS NOT NULL").selectExpr(
-        "CAST(key AS STRING) AS decision_id",
-        "CAST(get_json_object(CAST(value AS STRING), '$.decided_at') AS BIGINT) AS decided_at",
-        "CAST(value AS STRING) AS decision",
-        f"{dated(_DECIDED_AT)} AS decided_on",
-        "`partition` AS source_partition",
-        "offset AS source_offset",
+    """Records of the topic → id, time, the decision as JSON text, position."""
+    text = records.select(
+        F.col("value").cast("string").alias("decision"),
+        F.col("partition").alias("source_partition"),
+        F.col("offset").alias("source_offset"),
     )
-
-
-_DECIDED_AT = "CAST(get_json_object(CAST(value AS STRING), '$.decided_at') AS BIGINT)"
+    named = text.select(
+        F.get_json_object("decision", "$.decision_id").alias("decision_id"),
+        F.get_json_object("decision", "$.decided_at").cast("bigint").alias("decided_at"),
+        "*",
+    )
+    return named.withColumn("decided_on", F.expr(dated("decided_at")))

@@ -13,12 +13,14 @@ import pandas as pd
 from contracts.expectations import RULES, Gate, Rule
 from contracts.settings import Settings
 
-# Before the import, for it reads them: no telemetry, no progress bars.
+# Before the import, which reads it: no telemetry.
 os.environ["GX_ANALYTICS_ENABLED"] = "false"
-os.environ["TQDM_DISABLE"] = "1"
 
 import great_expectations as gx
-from great_expectations.expectations.core import ExpectColumnValuesToBeBetween
+from great_expectations.data_context.types.base import ProgressBarsConfig
+from great_expectations.expectations.core.expect_column_values_to_be_between import (
+    ExpectColumnValuesToBeBetween,
+)
 
 DAY = "cut_on"
 SOURCE = "gates"
@@ -36,6 +38,7 @@ def judge(
     folder = settings.var / "gx"
     folder.mkdir(parents=True, exist_ok=True)
     context = gx.get_context(mode="file", project_root_dir=str(folder))
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
     names = [rule.name for rule in RULES if rule.gate is gate]
     frame = pd.DataFrame(
         [{DAY: on.isoformat(), **{name: day[name] for name in names}} for on, day in numbers.items()]

@@ -38,10 +38,8 @@ def item_features(
     """
     counted = at_cuts(usable.where("item_id IS NOT NULL"), "item_id", ITEM_FEATURES, first, last)
     joined = counted.join(_catalog_at_cuts(history, first, last), ["item_id", "cut_on"], "full_outer")
-    defaults = {
-        feature.name: feature.default for feature in ITEM_FEATURES if isinstance(feature.default, int)
-    }
-    rows = stamped(joined.fillna(defaults), delay)
+    counts = [feature.name for feature in ITEM_FEATURES if feature.default == 0]
+    rows = stamped(joined.fillna(0, counts), delay)
     return rows.select("item_id", *NAMES_OF_ITEMS, *CATALOG_STATE, *STAMPS)
 
 

@@ -1,0 +1,103 @@
+"""Decisions against recomputed rows, pure: what the scorer read, and what the batch strand says it should have read.
+
+A session row of version (newest_event_time, n) must be the aggregate of the first n events of its key in offset order,
+as the stream takes them: granted, in time, each event_id once. A user row must be the row of its cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.window import Window
+
+from contracts.features import SESSION, USER, FeatureType, View
+from spark_jobs.session_rows import GROUP, in_time, session_at
+
+ROW = "ARRAY<STRUCT<view STRING, key MAP<STRING, STRING>, found BOOLEAN, version ARRAY<BIGINT>, features STRUCT<{}>>>"
+SPARK_TYPES = {
+    FeatureType.INT64: "BIGINT",
+    FeatureType.STRING: "STRING",
+    FeatureType.STRING_LIST: "ARRAY<STRING>",
+}
+PLACE = ("visitor_id", "session_id", "consent_changed_at", "events_seen")
+
+
+def used_rows(decisions: DataFrame, view: View) -> DataFrame:
+    """`decision_id` and the stored columns of the view's row that each decision found, with its keys and version."""
+    columns = ", ".join(f"{name} {SPARK_TYPES[dtype]}" for name, dtype in view.stored_columns)
+    schema = f"STRUCT<rows {ROW.format(columns)}>"
+    rows = decisions.select("decision_id", F.explode(F.from_json("decision", schema)["rows"]).alias("row"))
+    found = rows.where((F.col("row.view") == view.name) & F.col("row.found"))
+    keys = [F.col("row.key")[key].alias(key) for key in view.join_keys]
+    version = [
+        F.col("row.version")[n].alias(name) for n, name in enumerate(("version_first", "version_second"))
+    ]
+    return found.select("decision_id", *keys, *version, "row.features.*")
+
+
+def stream_events(bronze: DataFrame, horizon: timedelta) -> DataFrame:
+    """The events that the stream's session view took, numbered in each session by arrival (`nth`)."""
+    offset = ("source_partition", "source_offset")
+    copies = Window.partitionBy("visitor_id", "event_id").orderBy(*offset)
+    once = bronze.withColumn("copy", F.row_number().over(copies)).where("copy = 1")
+    taken = in_time(once, horizon).where("consent_personalization = 'granted'")
+    return taken.withColumn("nth", F.row_number().over(Window.partitionBy(*GROUP).orderBy(*offset)))
+
+
+def expected_sessions(used: DataFrame, events: DataFrame) -> DataFrame:
+    """The session rows that `used` names, recomputed from their first `events_seen` events."""
+    wanted = used.select(*PLACE).distinct()
+    prefix = (
+        wanted.join(events, list(GROUP))
+        .where("nth <= events_seen")
+        .withColumnRenamed("events_seen", "wanted")
+    )
+    return session_at(prefix, [*GROUP, "wanted"]).drop("wanted")
+
+
+def session_differences(used: DataFrame, expected: DataFrame) -> DataFrame:
+    """`decision_id`, `same`, and both rows as text."""
+    columns = [*SESSION.feature_names, "newest_event_time"]
+    seen = used.withColumnRenamed("version_first", "newest_event_time")
+    return _compared(seen, expected, PLACE, columns)
+
+
+def user_differences(used: DataFrame, cuts: DataFrame) -> DataFrame:
+    """The same for user rows, by the cut and publication in their version.
+
+    Args:
+        cuts: `gold_user_features`.
+    """
+    versioned = cuts.select(
+        "user_id",
+        F.unix_micros("event_timestamp").alias("version_first"),
+        F.unix_micros("created_timestamp").alias("version_second"),
+        *USER.feature_names,
+    )
+    return _compared(used, versioned, ("user_id", "version_first", "version_second"), USER.feature_names)
+
+
+def _compared(used: DataFrame, expected: DataFrame, keys: Sequence[str], columns: Sequence[str]) -> DataFrame:
+    """Rows side by side; an empty list and no list read the same."""
+    lists = {f.name for f in (*SESSION.features, *USER.features) if f.dtype is FeatureType.STRING_LIST}
+
+    def shown(name: str):  # type: ignore[no-untyped-def]
+        return (
+            F.coalesce(F.col(name), F.array().cast("array<string>")).alias(name)
+            if name in lists
+            else F.col(name)
+        )
+
+    left = used.select("decision_id", *keys, F.struct(*map(shown, columns)).alias("used"))
+    right = expected.select(*keys, F.struct(*map(shown, columns)).alias("expected"))
+    joined = left.join(right, list(keys), "left")
+    same = F.col("used").eqNullSafe(F.col("expected"))
+    return joined.select(
+        "decision_id",
+        same.alias("same"),
+        F.to_json("used").alias("used"),
+        F.to_json("expected").alias("expected"),
+    )
