@@ -31,10 +31,10 @@ class Shape:
 
     heads: int = 4
     hidden: int = 128
-    temperature: float = 0.07
+    temperature: float = 0.1
     uniform_negatives: int = 1024
     id_dropout: float = 0.1
-    slot_dropout: float = 0.1
+    slot_dropout: float = 0.2
 
 
 class ItemTower(tf.keras.Model):  # type: ignore[misc]

@@ -22,7 +22,7 @@ class Fit:
 
     epochs: int = 6
     batch: int = 1024
-    learning_rate: float = 0.003
+    learning_rate: float = 0.006
     seed: int = 0
     shape: Shape = field(default_factory=Shape)
 
