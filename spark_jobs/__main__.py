@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from contracts.errors import BraidError, GateError
@@ -32,6 +33,7 @@ JOBS = {
     "check_decisions": "spark_jobs.checks:check_decisions",
     "session_counts": "spark_jobs.checks:session_counts",
 }
+GATED = frozenset({"silver", "gold"})
 
 
 def job_named(name: str) -> Job:
@@ -62,6 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seen = _lines(log_file(settings))
     report: dict[str, Any] = {}
     code = 0
+    if GATED.intersection(options.jobs):
+        # Great Expectations takes seconds to import: beside the JVM's start they cost nothing.
+        Thread(target=import_module, args=("spark_jobs.expectations",), daemon=True).start()
     try:
         with open_session(settings, f"braid {','.join(options.jobs)} {options.cut}") as spark:
             first = options.first or options.cut

@@ -1,4 +1,4 @@
-"""Great Expectations: judges a gate's numbers, a row a day, and writes Data Docs under var/gx."""
+"""Great Expectations: judges a gate's numbers, a row a day, and writes Data Docs (var/gx/uncommitted/data_docs)."""
 
 from __future__ import annotations
 
@@ -35,9 +35,7 @@ def judge(
     Args:
         numbers: of each day, by rule; None is a number that does not exist, which breaks nothing.
     """
-    folder = settings.var / "gx"
-    folder.mkdir(parents=True, exist_ok=True)
-    context = gx.get_context(mode="file", project_root_dir=str(folder))
+    context = gx.get_context(mode="file", project_root_dir=str(settings.var))
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     names = [rule.name for rule in RULES if rule.gate is gate]
     frame = pd.DataFrame(

@@ -94,21 +94,18 @@ def volume_ratio(on: date, events: int, history: Mapping[date, int]) -> float | 
 
 
 def volumes(settings: Settings) -> dict[date, int]:
-    """Events of each cut that passed the ingest gate, by its newest verdict."""
-    return {
-        date.fromisoformat(line["cut"]): line["events"]
-        for line in _newest(settings, INGEST)
-        if line["rule"] == "volume_ratio" and not _refused_on(settings, line["cut"])
-    }
+    """Events of each cut that passed the ingest gate when it was last tried."""
+    verdicts = _newest(settings, INGEST)
+    bad = {verdict["cut"] for verdict in verdicts if not verdict["passed"]}
+    days = {v["cut"]: v["events"] for v in verdicts if v["cut"] not in bad}
+    return {date.fromisoformat(cut): events for cut, events in days.items()}
 
 
-def refused(settings: Settings, on: date) -> list[str]:
-    """The rules that refused this cut's ingest when it was last tried; none if it passed or was never tried."""
-    return _refused_on(settings, on.isoformat())
-
-
-def _refused_on(settings: Settings, cut: str) -> list[str]:
-    return [line["rule"] for line in _newest(settings, INGEST) if line["cut"] == cut and not line["passed"]]
+def refused(settings: Settings, cuts: Iterable[date]) -> list[tuple[str, date]]:
+    """The rules that refused these cuts' ingest when it was last tried, with the cut."""
+    asked = {cut.isoformat(): cut for cut in cuts}
+    verdicts = _newest(settings, INGEST)
+    return [(v["rule"], asked[v["cut"]]) for v in verdicts if v["cut"] in asked and not v["passed"]]
 
 
 def log_file(settings: Settings) -> Path:

@@ -51,9 +51,8 @@ def run_gold(run: Run) -> None:
         GateError: a rule is broken, or the cut was refused at ingest; nothing was written.
         SourceError: silver has not been written.
     """
-    for on in run.days:
-        if rules := refused(run.settings, on):
-            raise GateError(f"cut {on} was refused at ingest ({', '.join(rules)}): run silver again first")
+    for rule, on in refused(run.settings, run.days):
+        raise GateError(f"cut {on} was refused at ingest (rule {rule}): run silver again first")
     silver = _silver(run).persist(StorageLevel.MEMORY_AND_DISK)
     try:
         pass_gate(run, FEATURES, (Counted("silver_events", _copies(run, silver), "cut_on"),))
