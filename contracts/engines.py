@@ -141,10 +141,21 @@ def _forget_gateway() -> None:
     """Make PySpark look for a JVM anew; the connection is closed, the JVM at its other end lives on."""
     context = _context_class()
     if context._gateway is not None:
+        _hang_up_callbacks(context._gateway)
         context._gateway.shutdown_callback_server()
         context._gateway.close()
     context._gateway = None
     context._jvm = None
+
+
+def _hang_up_callbacks(gateway: Any) -> None:
+    """End the JVM's calls into this process (`foreachBatch` has them): closing a stream that another thread still
+    reads would wait for that thread for ever."""
+    server = gateway.get_callback_server()
+    for connection in () if server is None else list(server.connections):
+        if connection.socket is not None:
+            with suppress(OSError):
+                connection.socket.shutdown(socket.SHUT_RDWR)
 
 
 def _context_class() -> Any:
