@@ -86,7 +86,7 @@ def _read_days(run: Run) -> None:
     catalog = rows.parse_catalog(_lines(run, name, "catalog"))
     first, last = (int(f"{on:%Y%m%d}") for on in (run.first, run.cut))
     sources = ", ".join(f"'{run.source}{kind}'" for kind in ("", "/events", "/catalog"))
-    where = f"source IN ({sources}) AND source_partition BETWEEN {first} AND {last}"
+    where = f"source IN ({sources}) AND source_partition >= {first} AND source_partition <= {last}"
     for table, frame in _tables(events, catalog, _lines(run, name, "rejected"), run.settings).items():
         run.replace(table, frame, where)
 

@@ -18,7 +18,7 @@ from contracts.expectations import FEATURES
 from contracts.tables import table_named
 from spark_jobs import consent_times, gold_rows, session_rows
 from spark_jobs.gates import Counted, pass_gate, refused
-from spark_jobs.run import Run
+from spark_jobs.run import Run, date_range
 
 COLUMNS = (
     "event_id",
@@ -91,7 +91,7 @@ def _copies(run: Run, silver: DataFrame) -> DataFrame:
 def _write(run: Run, silver: DataFrame) -> None:
     first, delay = first_cut(run), run.settings.publish_delay
     cuts = (first, run.cut, delay)
-    cut = f"cut_on BETWEEN DATE'{first}' AND DATE'{run.cut}'"
+    cut = date_range("cut_on", first, run.cut)
     events = silver.where(f"cut_on <= DATE'{run.cut}'")
     people = consent_times.person_times(silver, run.consent_cut).persist(StorageLevel.MEMORY_AND_DISK)
     shoppers = consent_times.shopper_times(silver, run.consent_cut)
@@ -111,7 +111,7 @@ def _write_events(run: Run, personal: DataFrame, cut: str, first: date) -> None:
     """Tables of a row an event: replaced by cut, which may touch the dates of late events."""
     settings = run.settings
     late = settings.late_horizon.days + 1
-    touched = f"event_on BETWEEN DATE'{first - timedelta(days=late)}' AND DATE'{run.cut}' AND {cut}"
+    touched = f"{date_range('event_on', first - timedelta(days=late), run.cut)} AND {cut}"
     reach = first - timedelta(days=session_rows.LOOK_BACK_DAYS)
     recent = session_rows.in_time(personal, settings.session_horizon).where(f"cut_on >= DATE'{reach}'")
     run.replace("gold_session_features", session_rows.session_features(recent).where(cut), touched)

@@ -59,4 +59,9 @@ class Run:
     def between(self, column: str, before: int = 0, after: int = 0) -> str:
         """SQL: `column` (a date) lies in the run's cuts, widened by whole days."""
         first, last = self.first - timedelta(days=before), self.cut + timedelta(days=after)
-        return f"{column} BETWEEN DATE'{first}' AND DATE'{last}'"
+        return date_range(column, first, last)
+
+
+def date_range(column: str, first: date, last: date) -> str:
+    """SQL that Delta's replaceWhere takes too (it does not resolve BETWEEN)."""
+    return f"({column} >= DATE'{first}' AND {column} <= DATE'{last}')"
