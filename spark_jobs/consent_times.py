@@ -16,7 +16,7 @@ from pyspark.sql.window import Window
 from contracts.consent import DIGITS, PURPOSE_ORDER, TIME_DIGITS
 
 FOREVER = date(9999, 12, 31)
-FIRST = date(1, 1, 1)
+FIRST = date(1970, 1, 1)
 
 
 def shopper_times(silver: DataFrame, known_at: date | None = None) -> DataFrame:
