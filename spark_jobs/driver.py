@@ -20,14 +20,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from contracts.engines import spark_conf
+from contracts.engines import PORT_VARIABLE, SECRET_VARIABLE, spark_conf
 from contracts.errors import BraidError
 from contracts.settings import Settings, from_environment
 from spark_jobs.logs import log
 
 START_SECONDS = 60
 POLL_SECONDS = 0.1
-WARM_UP = ("-m", "spark_jobs.warm_up")
+WARM_UP = (sys.executable, "-m", "spark_jobs.warm_up")
 
 
 class DriverError(BraidError):
@@ -97,19 +97,25 @@ def serve(settings: Settings, jvm: subprocess.Popen[bytes]) -> None:
                 continue
 
 
+def warm_up(port: int, secret: str) -> None:
+    """Let a child process run one small job in the JVM, before anybody may borrow it."""
+    address = {PORT_VARIABLE: str(port), SECRET_VARIABLE: secret}
+    try:
+        subprocess.run(WARM_UP, env={**os.environ, **address}, timeout=START_SECONDS, check=True)
+    except subprocess.SubprocessError as error:
+        log("warm_up_failed", error=str(error))
+
+
 def main() -> int:
     """Run until the JVM ends or SIGTERM comes."""
     settings = from_environment()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         with gateway_jvm(settings) as (jvm, port, secret):
+            warm_up(port, secret)
             publish_address(settings.spark_driver, settings.host, port, secret)
             log("driver_ready", jvm=jvm.pid, port=port)
-            with subprocess.Popen([sys.executable, *WARM_UP]) as warm_up:
-                try:
-                    serve(settings, jvm)
-                finally:
-                    warm_up.kill()
+            serve(settings, jvm)
             log("driver_ended", code=jvm.returncode)
     except DriverError as error:
         log("driver_failed", error=str(error))

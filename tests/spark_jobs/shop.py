@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 from contracts.catalog import CATALOG_FIELDS
 from contracts.clock import to_micros
 from contracts.columns import CATALOG_COLUMNS, EVENT_COLUMNS, spark_event_ddl
+from spark_jobs import silver_rows
 
 SOURCE = "hand"
 GRANTED = {f"consent_{p}": "granted" for p in ("analytics", "personalization", "ads", "email", "push")}
@@ -49,6 +50,12 @@ def bronze(spark: SparkSession, events: list[dict[str, Any]]) -> DataFrame:
         for n, e in enumerate(events)
     )
     return spark.createDataFrame([tuple(row[name] for name in names) for row in placed], ddl)
+
+
+def silver(spark: SparkSession, events: list[dict[str, Any]]) -> DataFrame:
+    """Events as silver rows: each its own cut, nothing known before."""
+    placed = silver_rows.with_cut(bronze(spark, events), timedelta(hours=2))
+    return silver_rows.with_identity(placed, None)
 
 
 def write_days(

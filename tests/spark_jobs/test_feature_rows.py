@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
-from shop import DENIED, at, bronze, event
+from shop import DENIED, at, event, silver
 
 from contracts.clock import to_micros
 from contracts.cuts import Cut, days_between
 from contracts.feature_sql import Engine, expression
 from contracts.features import SESSION, USER
-from spark_jobs import consent_times, session_rows, silver_rows
+from spark_jobs import consent_times, session_rows
 from spark_jobs.gold_rows import label_rows
 from spark_jobs.windows import at_cuts
-
-DELAY = timedelta(hours=2)
-
-
-def silver(spark: SparkSession, events: list[dict]) -> DataFrame:
-    return silver_rows.with_identity(silver_rows.with_cut(bronze(spark, events), DELAY), None)
 
 
 def test_consent_counts_when_it_happened_and_as_it_is_known_at_each_cut(spark: SparkSession) -> None:

@@ -1,0 +1,81 @@
+"""Lists and their files: the same rows give the same bytes; only who consents gets a list."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import SparkSession
+from shop import DENIED, at, event, silver
+
+from contracts.settings import Settings
+from models.decide.artifacts import set_current, write_snapshot
+from models.decide.snapshot import Snapshot
+from spark_jobs.exports import write_export
+from spark_jobs.lists import run_lists
+from spark_jobs.run import Run
+
+CUT = date(2011, 8, 1)
+
+
+def popular_snapshot() -> Snapshot:
+    """Three items, the third out of stock, by popularity."""
+    ids = ("i1", "i2", "i3")
+    return Snapshot(
+        ids=ids,
+        index={item: n for n, item in enumerate(ids)},
+        titles=ids,
+        categories=(None, None, None),
+        price_minor=(100, 200, 300),
+        currency=("GBP",) * 3,
+        in_stock=np.array([True, True, False]),
+        vectors=np.zeros((0, 64), np.float32),
+        popularity=np.array([1, 5, 9], np.float32),
+        neighbours=np.full((3, 50), -1, np.int32),
+        scores=np.zeros((3, 50), np.float32),
+        kind="popularity",
+        version="",
+        model_version="popularity-1",
+        cut_on=CUT.isoformat(),
+    )
+
+
+def test_lists_go_to_who_consents_and_a_rerun_gives_the_same_bytes(
+    spark: SparkSession, settings: Settings, tmp_path: Path
+) -> None:
+    run = Run(spark, replace(settings, var=tmp_path), CUT, CUT)
+    denied = DENIED | {"consent_changed_at": at("08-01 09:00")}
+    events = [
+        event("a", "08-01 10:00", user_id="u1"),
+        event("b", "08-01 10:00", user_id="u2", visitor_id="v2", **denied),
+        event("c", "08-01 10:00", user_id="u3", visitor_id="v3", consent_email="denied"),
+    ]
+    run.replace("silver_events", silver(spark, events), "TRUE")
+    users = [(user, ["i1"], CUT) for user in ("u1", "u2", "u3")]
+    columns = "user_id STRING, user_last_items ARRAY<STRING>, cut_on DATE"
+    run.replace("gold_user_features", spark.createDataFrame(users, columns), "TRUE")
+    version = write_snapshot(run.settings.serving, popular_snapshot(), None, datetime(2011, 8, 2, tzinfo=UTC))
+    set_current(run.settings.serving, version)
+
+    run_lists(run)
+    folder = run.settings.exports / "2011-08-01"
+    first = {path.name: path.read_bytes() for path in folder.iterdir()}
+    rows = first["recommendations.csv"].decode().splitlines()
+    assert [row.split(",")[:3] for row in rows[1:]] == [['"u1"', "1", '"i2"'], ['"u1"', "2", '"i1"']]
+    manifest = json.loads(first["manifest.json"])
+    assert (manifest["users"], manifest["rows"], manifest["model_version"]) == (1, 2, "popularity-1")
+    named = manifest["files"]["recommendations.parquet"]["sha256"]
+    assert named == hashlib.sha256(first["recommendations.parquet"]).hexdigest()
+    run_lists(run)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == first
+
+
+def test_an_export_without_rows_is_complete(tmp_path: Path) -> None:
+    columns = ("user_id", "rank", "item_id", "score", "source", "reason", "model_version", "cut_on")
+    write_export(tmp_path, pa.table({name: pa.array([], pa.string()) for name in columns}), CUT, "m")
+    assert json.loads((tmp_path / "manifest.json").read_text())["rows"] == 0
