@@ -51,7 +51,6 @@ class Batch:
 
     def training_set(self) -> None:
         """Feast's point-in-time join of the label rows."""
-        run_step(self.settings, "feast-apply", "feature_repo", "apply")
         cut = self.plan.backfill_to.isoformat()
         run_step(self.settings, "training-set", "feature_repo", "training-set", "--cut", cut)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from contracts.clock import from_micros, set_replay_clock, to_micros, to_rfc3339
+from contracts.clock import set_replay_clock, to_rfc3339
+from contracts.errors import BraidError
 from contracts.settings import Settings
 from infra.demo.client import ScorerClient
 from infra.demo.plan import Plan
@@ -19,6 +20,11 @@ from infra.demo.replay import by_session
 from infra.demo.topics import wait_for
 
 SHOWN = 8
+SESSION_ID = "demo-story"
+
+
+class NoShopperError(BraidError):
+    """No shopper of the day can tell the story."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,23 +48,17 @@ def ids_of(answer: dict[str, Any]) -> list[str]:
 
 
 def tell(settings: Settings, plan: Plan, events: Sequence[dict[str, Any]]) -> Story:
-    """Take a shopper of the replayed day, show the list, send two events, show the new lists."""
-    model = _a_shopper(events)
-    at = plan.load_at + timedelta(hours=4)
-    set_replay_clock(settings.clock_file, at, rate=1.0)
+    """Take a known shopper of the replayed day, show the list, send two events, show the new lists."""
+    set_replay_clock(settings.clock_file, plan.load_at + timedelta(hours=4), rate=1.0)
     client = ScorerClient(settings)
-    who = {
-        "visitor_id": model[0]["visitor_id"],
-        "user_id": model[0].get("user_id"),
-        "session_id": "demo-story",
-    }
-    answers, waits = [client.recommend(**who, count=SHOWN)], []
+    adds, who, first = _a_shopper(client, events)
+    answers, waits = [first], []
     for n in range(2):
         began = time.perf_counter()
-        client.send(_event(model[n], n, to_micros(at) + n * 10_000_000))
+        client.send(_event(adds[n], n, settings.clock().now()))
         answers.append(_after(client, who, n + 1))
         waits.append(round((time.perf_counter() - began) * 1000))
-    added = tuple(model[n]["items"][0]["item_id"] for n in range(2))
+    added = tuple(event["items"][0]["item_id"] for event in adds)
     return Story(who["visitor_id"], who["user_id"], added, tuple(answers), tuple(waits))
 
 
@@ -85,24 +85,29 @@ def show(console: Console, story: Story) -> None:
         )
 
 
-def _a_shopper(events: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The first known user of the day who consents and adds at least two different items; the additions."""
+def _a_shopper(
+    client: ScorerClient, events: Sequence[dict[str, Any]]
+) -> tuple[list[dict[str, Any]], dict[str, Any], dict[str, Any]]:
+    """The first shopper whom the last cut knows and who adds two different items: additions, ids, first answer."""
     for session in by_session(events):
-        adds = [event for event in session if event["event_name"] == "add_to_cart"]
-        items = {event["items"][0]["item_id"] for event in adds[:2]}
-        if (
-            adds
-            and adds[0].get("user_id")
-            and adds[0]["consent"]["personalization"] == "granted"
-            and len(items) == 2
-        ):
-            return adds[:2]
-    raise LookupError("the replayed day has no known, consenting user who adds two items")
+        adds = [event for event in session if event["event_name"] == "add_to_cart"][:2]
+        if len({event["items"][0]["item_id"] for event in adds}) < 2 or not adds[0].get("user_id"):
+            continue
+        who = {"visitor_id": adds[0]["visitor_id"], "user_id": adds[0]["user_id"], "session_id": SESSION_ID}
+        first = client.recommend(**who, count=SHOWN)
+        if first["features"]["user"]["found"]:
+            return adds, who, first
+    raise NoShopperError("the replayed day has no shopper whom the last cut knows and who adds two items")
 
 
-def _event(like: dict[str, Any], n: int, at_micros: int) -> dict[str, Any]:
-    at = to_rfc3339(from_micros(at_micros))
-    named = {"event_id": f"demo-story-{n}", "session_id": "demo-story", "event_time": at, "received_time": at}
+def _event(like: dict[str, Any], n: int, at: datetime) -> dict[str, Any]:
+    text = to_rfc3339(at)
+    named = {
+        "event_id": f"{SESSION_ID}-{n}",
+        "session_id": SESSION_ID,
+        "event_time": text,
+        "received_time": text,
+    }
     return {**like, **named}
 
 

@@ -40,7 +40,11 @@ def test_sessions_keep_their_order_and_begin_with_the_earliest() -> None:
     def event(visitor: str, session: str, at: str) -> dict[str, str]:
         return {"visitor_id": visitor, "session_id": session, "event_time": at}
 
-    late, early, late_again = event("v1", "s1", "10:00"), event("v2", "s1", "09:00"), event("v1", "s1", "10:01")
+    late, early, late_again = (
+        event("v1", "s1", "10:00"),
+        event("v2", "s1", "09:00"),
+        event("v1", "s1", "10:01"),
+    )
     assert by_session([late, early, late_again]) == [[early], [late, late_again]]
 
 
@@ -78,13 +82,25 @@ def test_without_the_data_set_the_plan_is_the_simulator(small: Settings) -> None
 
 def good_report() -> report.Report:
     """A report that keeps every promise."""
-    run = {"cut": "2011-08-30", "state": "success", "task_seconds": {"ingest": 20.0}, "task_states": {"ingest": "success"}}
+    run = {
+        "cut": "2011-08-30",
+        "state": "success",
+        "task_seconds": {"ingest": 20.0},
+        "task_states": {"ingest": "success"},
+    }
     refused = {**run, "state": "failed", "task_states": {"ingest": "failed"}}
     metrics = {"recall_at_20": 0.42, "ndcg_at_20": 0.2, "coverage_at_20": 0.5}
     return {
         **report.provenance(),
         "seconds": 600.0,
-        "data": {"source": "online-retail", "real": True, "notice": "", "events": 330_000, "rejected": {"price": 2}, "made_up": ["consent"]},
+        "data": {
+            "source": "online-retail",
+            "real": True,
+            "notice": "",
+            "events": 330_000,
+            "rejected": {"price": 2},
+            "made_up": ["consent"],
+        },
         "batch": {
             "seconds": {"backfill": 100.0},
             "gates": {"passed": 30, "failed": 1, "planted_caught": 1},
@@ -140,7 +156,8 @@ def test_a_day_that_should_have_been_refused_breaks_a_promise() -> None:
 def test_the_page_shows_the_lists_and_marks_what_is_new() -> None:
     def answer(*items: str) -> dict[str, object]:
         results = [
-            {"item_id": i, "title": f"<{i}>", "price": "1.00", "currency": "GBP", "reasons": ["popular"]} for i in items
+            {"item_id": i, "title": f"<{i}>", "price": "1.00", "currency": "GBP", "reasons": ["popular"]}
+            for i in items
         ]
         return {"results": results, "degraded": {"rung": "full"}, "model_version": "two_tower-1"}
 
@@ -148,5 +165,5 @@ def test_the_page_shows_the_lists_and_marks_what_is_new() -> None:
     page = report.render(good_report(), told)
     assert told.changed
     assert '<span class="new">&lt;c&gt;</span>' in page
-    assert '<span >&lt;a&gt;</span>' in page
+    assert "<span>&lt;a&gt;</span>" in page
     assert "changed 210 ms after the event" in page
