@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+# Before Feast, which on import turns prometheus-client to counters that all registries of a process share.
+import prometheus_client.values  # noqa: F401
 import pytest
 
 from contracts.engines import spark_conf

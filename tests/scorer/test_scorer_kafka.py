@@ -39,7 +39,7 @@ def test_the_decision_equals_the_answer_and_holds_the_rows(
     rows.consent(f"user:{user}", "granted")
     seen = {"session_last_items": ["a"], "session_carts": 2}
     rows.session(visitor, "s1", micros_ago(seconds=60), grant, **seen)
-    rows.user(user, micros_ago(days=5), user_last_items=["b"])  # older than its budget
+    rows.user(user, micros_ago(days=8), user_last_items=["b"])  # older than its budget
     answer = braid.recommend(visitor_id=visitor, session_id="s1", user_id=user, count=2)
     decision = decision_of(options, answer["decision_id"])
     assert [r.item_id for r in decision.results] == [r["item_id"] for r in answer["results"]]

@@ -99,7 +99,7 @@ def test_without_items_the_stored_vector_serves(braid: Running, rows: Rows) -> N
     assert (ids(answer), answer["degraded"]["rung"]) == (["d", "b"], "user_embedding")
     rows.embedding(who["user_id"], micros_ago(hours=10), vector, "another-model")
     assert braid.recommend(**who)["degraded"]["rung"] == "popular"
-    rows.embedding(who["user_id"], micros_ago(days=4), vector, "knn-1")
+    rows.embedding(who["user_id"], micros_ago(days=8), vector, "knn-1")
     assert braid.recommend(**who)["degraded"]["rung"] == "popular"
 
 

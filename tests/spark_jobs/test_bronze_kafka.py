@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -19,14 +20,21 @@ from spark_jobs.bronze import run_bronze
 from spark_jobs.checks import check_decisions, session_counts
 from spark_jobs.decisions import run_decisions
 from spark_jobs.run import Run
+from tests.conftest import free_port_base
 
 CUT = date(2011, 8, 1)
 
 
 @pytest.fixture
-def run(spark: SparkSession, stack: LocalStack, settings: Settings, tmp_path: Path) -> Run:
-    stack.up(["kafka"])
-    return Run(spark, replace(settings, var=tmp_path), CUT, CUT)
+def run(spark: SparkSession, settings: Settings, tmp_path: Path) -> Iterator[Run]:
+    """A run over a broker of its own: bronze reads all of a topic, and other tests write to the shared one."""
+    own = replace(settings, var=tmp_path, port_base=free_port_base())
+    broker = LocalStack(own)
+    try:
+        broker.up(["kafka"])
+        yield Run(spark, own, CUT, CUT)
+    finally:
+        broker.down()
 
 
 def send(run: Run, topic: str, records: list[dict[str, Any]], key: str) -> None:
