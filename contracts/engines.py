@@ -63,6 +63,10 @@ def _sql_conf(settings: Settings) -> dict[str, str]:
         "spark.sql.ansi.enabled": "true",
         "spark.sql.shuffle.partitions": "2",
         "spark.sql.adaptive.enabled": "false",
+        # Lists per user or item: the default sorts all rows beyond 128 groups.
+        "spark.sql.objectHashAggregate.sortBased.fallbackThreshold": "100000",
+        # Days are small files: many of them make one task.
+        "spark.sql.files.openCostInBytes": "65536",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.databricks.delta.snapshotPartitions": "1",
         "spark.databricks.delta.properties.defaults.checkpointInterval": "50",

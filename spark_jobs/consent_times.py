@@ -19,22 +19,30 @@ FOREVER = date(9999, 12, 31)
 FIRST = date(1970, 1, 1)
 
 
-def shopper_times(silver: DataFrame, known_at: date | None = None) -> DataFrame:
+def choices(silver: DataFrame) -> DataFrame:
+    """What arrived of each shopper by each cut: the greatest state and the number of events, a row a device and link."""
+    return silver.groupBy("shopper_id", "linked_user_id", "visitor_id", "cut_on").agg(
+        F.max("consent_state").alias("state"), F.count("*").alias("events")
+    )
+
+
+def shopper_times(arrived: DataFrame, known_at: date | None = None) -> DataFrame:
     """`shopper_id`, `consent_state`, `events_seen`, valid from cut `valid_from` to cut `valid_to`.
 
     Args:
+        arrived: `choices`.
         known_at: count what was known at this cut for every cut; None: each cut for itself.
     """
-    return _intervals(_choices(silver), ["shopper_id"], known_at)
+    return _intervals(arrived, ["shopper_id"], known_at)
 
 
-def person_times(silver: DataFrame, known_at: date | None = None) -> DataFrame:
+def person_times(arrived: DataFrame, known_at: date | None = None) -> DataFrame:
     """The newest choice under the user's and the device's key: per (`linked_user_id`, `visitor_id`), as intervals."""
-    people = silver.select("linked_user_id", "visitor_id").distinct()
+    people = arrived.select("linked_user_id", "visitor_id").distinct()
     keys = F.array(F.concat(F.lit("visitor:"), "visitor_id"), F.concat(F.lit("user:"), "linked_user_id"))
     keyed = people.withColumn("shopper_id", F.explode(keys)).where("shopper_id IS NOT NULL")
-    choices = keyed.join(_choices(silver), "shopper_id").drop("shopper_id")
-    return _intervals(choices, ["linked_user_id", "visitor_id"], known_at).drop("events_seen")
+    known = keyed.join(arrived.select("shopper_id", "cut_on", "state", "events"), "shopper_id")
+    return _intervals(known, ["linked_user_id", "visitor_id"], known_at).drop("events_seen")
 
 
 def granted(state: str, purpose: str) -> Column:
@@ -56,23 +64,16 @@ def usable(events: DataFrame, people: DataFrame, purpose: str) -> DataFrame:
     return happened.join(F.broadcast(allowed), same, "inner").drop("p_visitor", "p_user")
 
 
-def _choices(silver: DataFrame) -> DataFrame:
-    """What arrived of each shopper by each cut: the greatest state and the number of events."""
-    return silver.groupBy("shopper_id", "cut_on").agg(
-        F.max("consent_state").alias("state"), F.count("*").alias("events")
-    )
-
-
-def _intervals(choices: DataFrame, keys: Sequence[str], known_at: date | None) -> DataFrame:
+def _intervals(arrived: DataFrame, keys: Sequence[str], known_at: date | None) -> DataFrame:
     if known_at is not None:
-        known = choices.where(F.col("cut_on") <= F.lit(known_at))
+        known = arrived.where(F.col("cut_on") <= F.lit(known_at))
         return known.groupBy(*keys).agg(
             F.max("state").alias("consent_state"),
             F.sum("events").alias("events_seen"),
             F.lit(FIRST).alias("valid_from"),
             F.lit(FOREVER).alias("valid_to"),
         )
-    daily = choices.groupBy(*keys, "cut_on").agg(
+    daily = arrived.groupBy(*keys, "cut_on").agg(
         F.max("state").alias("state"), F.sum("events").alias("events")
     )
     past = Window.partitionBy(*keys).orderBy("cut_on").rowsBetween(Window.unboundedPreceding, 0)

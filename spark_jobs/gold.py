@@ -53,12 +53,9 @@ def run_gold(run: Run) -> None:
     """
     for rule, on in refused(run.settings, run.days):
         raise GateError(f"cut {on} was refused at ingest (rule {rule}): run silver again first")
-    silver = _silver(run).persist(StorageLevel.MEMORY_AND_DISK)
-    try:
-        pass_gate(run, FEATURES, (Counted("silver_events", _copies(run, silver), "cut_on"),))
-        _write(run, silver)
-    finally:
-        silver.unpersist()
+    silver = _silver(run)
+    pass_gate(run, FEATURES, (Counted("silver_events", _copies(run, silver), "cut_on"),))
+    _write(run, silver)
 
 
 def first_cut(run: Run) -> date:
@@ -93,8 +90,9 @@ def _write(run: Run, silver: DataFrame) -> None:
     cuts = (first, run.cut, delay)
     cut = date_range("cut_on", first, run.cut)
     events = silver.where(f"cut_on <= DATE'{run.cut}'")
-    people = consent_times.person_times(silver, run.consent_cut).persist(StorageLevel.MEMORY_AND_DISK)
-    shoppers = consent_times.shopper_times(silver, run.consent_cut)
+    arrived = consent_times.choices(silver).persist(StorageLevel.MEMORY_AND_DISK)
+    people = consent_times.person_times(arrived, run.consent_cut).persist(StorageLevel.MEMORY_AND_DISK)
+    shoppers = consent_times.shopper_times(arrived, run.consent_cut)
     personal = consent_times.usable(events, people, "personalization")
     analytic = consent_times.usable(events, people, "analytics")
     run.replace("gold_consent", gold_rows.consent(shoppers, *cuts), cut)
@@ -105,6 +103,7 @@ def _write(run: Run, silver: DataFrame) -> None:
         run.replace("gold_item_features", gold_rows.item_features(analytic, history, *cuts), cut)
     _write_events(run, personal, cut, first)
     people.unpersist()
+    arrived.unpersist()
 
 
 def _write_events(run: Run, personal: DataFrame, cut: str, first: date) -> None:

@@ -54,7 +54,8 @@ def _shoppers(run: Run, model_version: str) -> DataFrame:
     if users is None or silver is None:
         raise SourceError("gold_user_features has not been written: run the job gold first")
     known_at = run.consent_cut or run.cut
-    people = consent_times.person_times(silver.where(f"cut_on <= DATE'{known_at}'"), known_at)
+    arrived = consent_times.choices(silver.where(f"cut_on <= DATE'{known_at}'"))
+    people = consent_times.person_times(arrived, known_at)
     chosen = list_rows.consenting(users.where(cut), people).select("user_id", "user_last_items")
     vectors = run.read("gold_user_embeddings")
     if vectors is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -29,7 +29,7 @@ def at_cuts(
         events: usable events with `event_on`, `cut_on` (the first cut that holds the event), and the cuts `valid_from` to
             `valid_to` in which it may be used.
     """
-    days = events.groupBy(entity, *SEEN).agg(*(F.expr(_of_day(feature)) for feature in features))
+    days = events.groupBy(entity, *SEEN).agg(*(F.expr(_of_day(feature, first)) for feature in features))
     cuts = F.sequence(
         F.greatest(F.col("cut_on"), F.col("valid_from"), F.lit(first)),
         F.least(F.col("valid_to"), F.lit(last)),
@@ -39,13 +39,16 @@ def at_cuts(
     return seen.groupBy(entity, "cut_on").agg(*(F.expr(_of_window(feature)) for feature in features))
 
 
-def _of_day(feature: Feature) -> str:
-    """The declared aggregate of a day; the last k keep what orders them."""
+def _of_day(feature: Feature, first: date) -> str:
+    """The declared aggregate of a day; the last k keep what orders them, and no day that no window reaches."""
     whole = replace(feature, days=0)
     if not isinstance(feature.aggregate, LastK):
         return expression(whole, Engine.SPARK)
     column, k = feature.aggregate.column, feature.aggregate.k
-    rows = f"collect_list(struct(event_time, event_id, {column} AS value)) FILTER (WHERE {condition(whole, None)})"
+    only = condition(whole, None)
+    if feature.days:
+        only += f" AND event_on > DATE'{first - timedelta(days=feature.days)}'"
+    rows = f"collect_list(struct(event_time, event_id, {column} AS value)) FILTER (WHERE {only})"
     return f"slice(sort_array({rows}, false), 1, {k}) AS {feature.name}"
 
 

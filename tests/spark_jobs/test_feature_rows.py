@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from shop import DENIED, at, event, silver
 
@@ -15,6 +15,10 @@ from contracts.features import SESSION, USER
 from spark_jobs import consent_times, session_rows
 from spark_jobs.gold_rows import label_rows
 from spark_jobs.windows import at_cuts
+
+
+def people(events: DataFrame, known_at: date | None = None) -> DataFrame:
+    return consent_times.person_times(consent_times.choices(events), known_at)
 
 
 def test_consent_counts_when_it_happened_and_as_it_is_known_at_each_cut(spark: SparkSession) -> None:
@@ -29,16 +33,14 @@ def test_consent_counts_when_it_happened_and_as_it_is_known_at_each_cut(spark: S
             event("d", "08-02 10:00", visitor_id="v2", **DENIED),
         ],
     )
-    usable = consent_times.usable(events, consent_times.person_times(events), "personalization")
+    usable = consent_times.usable(events, people(events), "personalization")
     days = [(r["event_id"], r["valid_from"].day, r["valid_to"]) for r in usable.collect()]
     # granted as known at cuts 1-2 and again from 5; the event of the 3rd happened under a denial
     forever = date(9999, 12, 31)
     assert sorted(days) == [
         ("a", 1, date(2011, 8, 2)), ("a", 5, forever), ("c", 1, date(2011, 8, 2)), ("c", 5, forever),
     ]  # fmt: skip
-    known_now = consent_times.usable(
-        events, consent_times.person_times(events, date(2011, 8, 3)), "personalization"
-    )
+    known_now = consent_times.usable(events, people(events, date(2011, 8, 3)), "personalization")
     assert known_now.collect() == []
 
 
@@ -49,7 +51,7 @@ def test_a_device_that_denies_later_denies_for_its_user(spark: SparkSession) -> 
     )
     times = {
         (r["linked_user_id"], r["valid_from"].day): r["consent_state"].split("|")[1]
-        for r in consent_times.person_times(events).collect()
+        for r in people(events).collect()
     }
     assert times["u1", 1] == "00000"
     assert times["u1", 2] == "20000"  # personalization is the first digit, 2 is denied
@@ -94,7 +96,7 @@ def test_session_rows_are_the_prefix_that_had_arrived(spark: SparkSession) -> No
             event("5", "08-01 10:32", "page_view", visitor_id="v9", **DENIED),
         ],
     )
-    usable = consent_times.usable(rows, consent_times.person_times(rows), "personalization")
+    usable = consent_times.usable(rows, people(rows), "personalization")
     found = {r["event_id"]: r for r in session_rows.session_features(usable).collect()}
     assert {key: row["events_seen"] for key, row in found.items()} == {"1": 1, "2": 2, "3": 3, "4": 1}
     assert found["2"]["session_last_items"] == ["b", "a"]
@@ -111,7 +113,7 @@ def test_a_label_stands_one_microsecond_before_its_event(spark: SparkSession) ->
     rows = silver(
         spark, [event("1", "08-01 10:00"), event("2", "08-01 10:01", "add_to_cart", item_id="b", user_id="u")]
     )
-    usable = consent_times.usable(rows, consent_times.person_times(rows), "personalization")
+    usable = consent_times.usable(rows, people(rows), "personalization")
     labels = label_rows(usable).selectExpr(
         "event_id", "user_id", "label_item_id", "unix_micros(event_timestamp) AS t"
     )
