@@ -148,7 +148,7 @@ def _stack_in_background(stack: LocalStack) -> Iterator[None]:
     def up() -> None:
         try:
             stack.up(every_name())
-        except BraidError as error:
+        except BaseException as error:  # handed to the thread that waits
             errors.append(error)
 
     thread = threading.Thread(target=up)

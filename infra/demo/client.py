@@ -6,7 +6,12 @@ from typing import Any
 
 import httpx
 
+from contracts.errors import BraidError
 from contracts.settings import Settings
+
+
+class ScorerError(BraidError):
+    """The scorer is away or refuses a request."""
 
 
 class ScorerClient:
@@ -16,15 +21,19 @@ class ScorerClient:
         self._http = httpx.Client(base_url=settings.scorer_url, timeout=10)
 
     def recommend(self, placement: str = "home", **request: Any) -> dict[str, Any]:
-        """The scorer's answer; an error status raises `httpx.HTTPStatusError`."""
-        answer = self._http.post(f"/v1/placements/{placement}:recommend", json=request)
-        answer.raise_for_status()
-        body: dict[str, Any] = answer.json()
+        """The scorer's answer; anything but 2xx raises `ScorerError`."""
+        body: dict[str, Any] = self._post(f"/v1/placements/{placement}:recommend", request).json()
         return body
 
     def send(self, event: dict[str, Any]) -> None:
         """Send one wire event to `/v1/events`."""
-        self._http.post("/v1/events", json=event).raise_for_status()
+        self._post("/v1/events", event)
+
+    def _post(self, path: str, body: dict[str, Any]) -> httpx.Response:
+        try:
+            return self._http.post(path, json=body).raise_for_status()
+        except httpx.HTTPError as error:
+            raise ScorerError(f"the scorer did not answer {path}: {error!r}") from error
 
     def ready(self) -> bool:
         try:

@@ -120,7 +120,6 @@ def _compare(client: ScorerClient, event: dict[str, Any], item: str, carted: lis
     """The two lists before `item` is added, the updated one after all `sent` events have arrived."""
     who = {"visitor_id": event["visitor_id"], "user_id": event.get("user_id")}
     asked = {**who, "count": LIST_LENGTH, "exclude_items": list(dict.fromkeys(carted))}
-    start = client.recommend(**asked)
     updated = client.recommend(**asked, session_id=event["session_id"])
     if event["consent"]["personalization"] == "granted":
 
@@ -131,6 +130,7 @@ def _compare(client: ScorerClient, event: dict[str, Any], item: str, carted: lis
 
         if _events_seen(updated) < sent:
             wait_for(f"session {event['session_id']} shows {sent} events", arrived, poll_seconds=0.05)
+    start = client.recommend(**asked)  # only now: before, the shopper's consent may not have arrived
     return Lift(1, int(item in _ids(updated)), int(item in _ids(start)))
 
 

@@ -12,7 +12,15 @@ from contracts.settings import ROOT, Settings
 from infra.demo.plan import Plan
 
 # What the backfilled tables are a function of, beside the data.
-MAKERS = ("contracts", "spark_jobs", "infra/adapt.py", "infra/dayfiles.py", "infra/simulator", "uv.lock")
+MAKERS = (
+    "contracts",
+    "spark_jobs",
+    "infra/adapt.py",
+    "infra/dayfiles.py",
+    "infra/sources.py",
+    "infra/simulator",
+    "uv.lock",
+)
 WIPED = (
     "lake",
     "days",
@@ -51,7 +59,11 @@ class Backfill:
     def key(self) -> dict[str, str]:
         """What the kept backfill depends on."""
         days = f"{self.plan.source} {self.plan.backfill_from}..{self.plan.backfill_to}"
-        return {"days": days, "data": str(self.settings.data), "makers": _digest(MAKERS)}
+        return {
+            "days": days,
+            "data": _listing(self.settings.data, self.plan.source),
+            "makers": _digest(MAKERS),
+        }
 
     def keep(self, report: Path) -> None:
         """Copy the lake, the day files and the backfill's report; the key last, so that half a copy is none."""
@@ -63,6 +75,7 @@ class Backfill:
 
     def restore(self, report: Path) -> None:
         """Copy the kept lake, day files and report back."""
+        report.parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(self.folder / "lake", self.settings.lake)
         shutil.copytree(self.folder / "days", self.settings.days)
         shutil.copy(self.folder / "report.json", report)
@@ -72,6 +85,13 @@ def wipe(settings: Settings) -> None:
     """Remove the state of an earlier demo; set-up, reports and the kept backfill stay."""
     for name in WIPED:
         shutil.rmtree(settings.var / name, ignore_errors=True)
+
+
+def _listing(data: Path | None, source: str) -> str:
+    """The source's folder and a digest of its files' names, sizes and times."""
+    files = sorted((data / source).glob("*")) if data is not None else []
+    facts = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    return f"{data} {hashlib.sha256(json.dumps(facts).encode()).hexdigest()}"
 
 
 def _digest(makers: tuple[str, ...]) -> str:

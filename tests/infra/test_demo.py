@@ -58,12 +58,12 @@ def test_a_kept_backfill_comes_back_until_what_made_it_changes(small: Settings) 
     (small.lake / "silver_events").mkdir(parents=True)
     (small.lake / "silver_events" / "part").write_text("rows")
     small.days.mkdir()
-    note = small.var / "backfill-report.json"
+    note = small.run / "backfill.json"
+    note.parent.mkdir()
     note.write_text("{}")
     assert not kept.holds()
     kept.keep(note)
     wipe(small)
-    note.unlink()
     assert kept.holds()
     kept.restore(note)
     assert (small.lake / "silver_events" / "part").read_text() == "rows"
@@ -108,12 +108,18 @@ def good_report() -> report.Report:
             "yesterday_stays": True,
         },
         "model": {"serves": "two_tower", "candidates": {"two_tower": metrics}, "recall_at_20": 0.42},
-        "stream": {"events": 106_000, "events_per_second": 5_000.0, "lost": 0, "duplicated": 0},
-        "freshness_ms": {"p50": 200.0, "p99": 700.0, "sessions": 1_200},
+        "stream": {
+            "events": 106_000,
+            "events_per_second": 5_000.0,
+            "paced_events_per_second": 599.0,
+            "lost": 0,
+            "duplicated": 0,
+        },
+        "freshness_ms": {"p50": 200.0, "p99": 700.0, "sessions": 1_200, "unseen": 0},
         "requests": {"count": 5_400, "p50_ms": 8.0, "p99_ms": 80.0, "non_2xx": 0},
         "session_lift": {"targets": 1_000, "hr20_updated": 0.37, "hr20_start": 0.12},
         "export": {"users": 3_000, "rows": 30_000, "identical_on_rerun": True},
-        "parity": {"decisions": 6_000, "differences": 0},
+        "parity": {"decisions": 6_000, "rows": {"session": 900, "user": 50}, "differences": 0},
         "story": {"changed": True, "waited_ms": [200, 200]},
         "memory_mib": 5_000,
         "broken": [],
@@ -132,6 +138,10 @@ def test_a_report_that_keeps_its_promises_breaks_none() -> None:
         ("stream", "lost", 1),
         ("stream", "duplicated", 1),
         ("freshness_ms", "sessions", 999),
+        ("stream", "paced_events_per_second", 499.0),
+        ("freshness_ms", "p99", 1_001.0),
+        ("freshness_ms", "unseen", 1),
+        ("parity", "rows", {"session": 900, "user": 0}),
         ("requests", "count", 4_999),
         ("requests", "non_2xx", 1),
         ("session_lift", "hr20_updated", 0.12),
