@@ -50,9 +50,3 @@ def newest(states: list[str]) -> str | None:
 def granted(state: str | None, purpose: str) -> bool:
     """Whether `purpose` is allowed. Nothing known is not a grant."""
     return state is not None and purposes_of(state)[purpose] == "granted"
-
-
-def granted_sql(purpose: str, state: str = "consent_state") -> str:
-    """`granted` over a column of encoded states, in SQL that Spark and Flink both read; null is no grant."""
-    place = TIME_DIGITS + 2 + PURPOSE_ORDER.index(purpose)
-    return f"COALESCE(SUBSTRING({state}, {place}, 1) = '{DIGITS['granted']}', FALSE)"
