@@ -7,6 +7,7 @@ grants what one of them denied for personalization.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ PURPOSE_ORDER = ("personalization", "email", "push", "analytics", "ads")
 DIGITS = {"granted": "0", "unknown": "1", "denied": "2"}
 STATES = {digit: state for state, digit in DIGITS.items()}
 TIME_DIGITS = 17
+STATE = re.compile(rf"([0-9]{{{TIME_DIGITS}}})\|([{''.join(STATES)}]{{{len(PURPOSE_ORDER)}}})")
 
 
 def state_of(event: Mapping[str, Any]) -> str:
@@ -32,14 +34,34 @@ def state_sql() -> str:
 
 
 def purposes_of(state: str) -> dict[str, str]:
-    """Purpose → granted | denied | unknown, from an encoded state."""
-    digits = state.split("|", 1)[1]
+    """Purpose → granted | denied | unknown, from an encoded state.
+
+    Raises:
+        ValueError: it is not what `state_of` writes.
+    """
+    _, digits = _parts(state)
     return {purpose: STATES[digit] for purpose, digit in zip(PURPOSE_ORDER, digits, strict=True)}
 
 
 def changed_at_of(state: str) -> int:
-    """Epoch microseconds of the choice that an encoded state holds."""
-    return int(state.split("|", 1)[0])
+    """Epoch microseconds of the choice that an encoded state holds.
+
+    Raises:
+        ValueError: it is not what `state_of` writes.
+    """
+    return int(_parts(state)[0])
+
+
+def checked(value: object) -> str:
+    """`value`, an encoded state.
+
+    Raises:
+        ValueError: it is not what `state_of` writes.
+    """
+    if not isinstance(value, str):
+        raise ValueError(f"{type(value).__name__} is not an encoded consent state")
+    _parts(value)
+    return value
 
 
 def newest(states: list[str]) -> str | None:
@@ -48,5 +70,17 @@ def newest(states: list[str]) -> str | None:
 
 
 def granted(state: str | None, purpose: str) -> bool:
-    """Whether `purpose` is allowed. Nothing known is not a grant."""
+    """Whether `purpose` is allowed. Nothing known is not a grant.
+
+    Raises:
+        ValueError: `state` is not what `state_of` writes.
+    """
     return state is not None and purposes_of(state)[purpose] == "granted"
+
+
+def _parts(state: str) -> tuple[str, str]:
+    """Digits of the time, digits of the purposes."""
+    match = STATE.fullmatch(state)
+    if match is None:
+        raise ValueError(f"{state[:40]!r} is not an encoded consent state")
+    return match[1], match[2]

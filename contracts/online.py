@@ -93,7 +93,13 @@ def encode_version(version: tuple[int, int]) -> bytes:
 
 
 def decode_version(data: bytes) -> tuple[int, int]:
-    """The inverse of `encode_version`."""
+    """The inverse of `encode_version`.
+
+    Raises:
+        ValueError: it is not 16 bytes.
+    """
+    if len(data) != VERSION.size:
+        raise ValueError(f"a row version has {VERSION.size} bytes, not {len(data)}")
     first, second = VERSION.unpack(data)
     return first, second
 

@@ -19,6 +19,7 @@ STRING_LIST_TAG = b"\x62"  # field 12, length-delimited
 FLOAT_LIST_TAG = b"\x82\x01"  # field 16, length-delimited
 NULL_TAG = b"\x98\x01"  # field 19, varint
 ELEMENT_TAG = 0x0A  # field 1, length-delimited: each string, or all floats packed
+FLOAT_BYTES = 4
 MICROS = 1_000_000
 WORD = 1 << 64
 
@@ -170,4 +171,6 @@ def _floats(data: bytes) -> list[float]:
     if _slice(data, at, 1)[0] != ELEMENT_TAG:
         raise ValueError(f"field tag {data[at]:#x} is not part of a list")
     size, at = _varint(data, at + 1)
-    return list(struct.unpack(f"<{size // 4}f", _slice(data, at, size)))
+    if size % FLOAT_BYTES:
+        raise ValueError(f"{size} bytes are no whole number of floats")
+    return list(struct.unpack(f"<{size // FLOAT_BYTES}f", _slice(data, at, size)))

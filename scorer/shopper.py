@@ -12,7 +12,7 @@ from typing import cast
 
 import numpy as np
 
-from contracts.consent import changed_at_of, granted, newest
+from contracts.consent import changed_at_of, checked, granted, newest
 from contracts.decisions import Row
 from contracts.features import CONSENT, SESSION, USER, USER_EMBEDDING, View
 from contracts.online import StoredRow
@@ -61,7 +61,10 @@ def known(reads: Sequence[Read], now_micros: int, exclude: Sequence[str]) -> Kno
     consents = [row for key, row in reads if key.view is CONSENT]
     if any(row is None for row in consents):
         return failed(UNREADABLE_CONSENT, exclude)
-    choice = _choice(consents, now_micros)
+    try:
+        choice = _choice(consents, now_micros)
+    except ValueError:
+        return failed(UNREADABLE_CONSENT, exclude)
     if choice is None:
         return Known(Shopper(exclude=exclude))
     session = _Judged.of(SESSION, reads, now_micros).written_under(choice)
@@ -85,11 +88,15 @@ def known(reads: Sequence[Read], now_micros: int, exclude: Sequence[str]) -> Kno
 
 
 def _choice(consents: Iterable[StoredRow | None], now_micros: int) -> str | None:
-    """The newest choice when it grants and is not older than the consent view's budget, else None."""
+    """The newest choice when it grants and is not older than the consent view's budget, else None.
+
+    Raises:
+        ValueError: a state is none that `contracts.consent` writes; as text it might win or lose wrongly.
+    """
     fresh: dict[str, bool] = {}
     for row in consents:
-        state = row.features["consent_state"] if row else None
-        if row is not None and isinstance(state, str):
+        if row is not None and row.features["consent_state"] is not None:
+            state = checked(row.features["consent_state"])
             age = _age_seconds(row, now_micros)
             fresh[state] = fresh.get(state, False) or (age is not None and age <= CONSENT.freshness_seconds)
     choice = newest(list(fresh))

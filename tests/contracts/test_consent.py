@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.consent import PURPOSE_ORDER, changed_at_of, granted, newest, purposes_of, state_of, state_sql
+from contracts.consent import (
+    PURPOSE_ORDER,
+    changed_at_of,
+    checked,
+    granted,
+    newest,
+    purposes_of,
+    state_of,
+    state_sql,
+)
 
 TIMES = st.integers(min_value=0, max_value=10**17 - 1)
 CHOICES = st.fixed_dictionaries(
@@ -30,6 +40,7 @@ def test_what_was_encoded_is_read_back(choice: dict[str, str], at: int) -> None:
     state = encoded(choice, at)
     assert purposes_of(state) == choice
     assert changed_at_of(state) == at
+    assert checked(state) == state
     assert all(granted(state, purpose) == (choice[purpose] == "granted") for purpose in PURPOSE_ORDER)
 
 
@@ -48,6 +59,25 @@ def test_the_newest_choice_holds(one: dict[str, str], other: dict[str, str], fir
 def test_nothing_known_is_not_a_grant() -> None:
     assert newest([]) is None
     assert not any(granted(None, purpose) for purpose in PURPOSE_ORDER)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        "",
+        "01314349140000000",
+        "01314349140000000|",
+        "1314349140000000|00000",  # 16 digits: as text it would not stand in time order
+        "01314349140000000|0000",
+        "01314349140000000|00003",
+        "01314349140000000|00000\n",
+        "\u0661" * 17 + "|00000",
+    ],
+)
+def test_what_is_no_state_is_a_value_error(state: str) -> None:
+    for read in (purposes_of, changed_at_of, checked, lambda state: granted(state, "email")):
+        with pytest.raises(ValueError, match="is not an encoded consent state"):
+            read(state)
 
 
 def test_the_sql_names_every_purpose_in_order() -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from contracts.clock import to_micros
-from contracts.features import SESSION
-from contracts.online import feature_field, redis_key
+from contracts.features import SESSION, FeatureType
+from contracts.online import encode_value, feature_field, redis_key, version_field
 from scorer.service import Options
 from tests.scorer.kit import GRANTED_AT, PROJECT, Rows, Running, micros_ago, scorer, unique
 
@@ -138,6 +140,25 @@ def test_an_unreadable_choice_is_no_grant(braid: Running, rows: Rows) -> None:
         "popular",
         "the consent row is unreadable",
     )
+
+
+@pytest.mark.parametrize("state", ["", "granted", "99999999999999999|", "99999999999999999|00003", 7])
+def test_a_choice_that_cannot_be_parsed_is_unreadable(braid: Running, rows: Rows, state: str | int) -> None:
+    who = shopper(rows, session_at=micros_ago(seconds=5))
+    key = redis_key(PROJECT, {"shopper_id": f"visitor:{who['visitor_id']}"})
+    dtype = FeatureType.INT64 if isinstance(state, int) else FeatureType.STRING
+    rows.redis.hset(key, feature_field("consent", "consent_state"), encode_value(state, dtype))
+    degraded = braid.recommend(**who)["degraded"]
+    assert (degraded["rung"], degraded["cause"]) == ("popular", "the consent row is unreadable")
+
+
+@pytest.mark.parametrize("view", ["session", "consent"])
+def test_a_cut_version_is_unreadable(braid: Running, rows: Rows, view: str) -> None:
+    who = shopper(rows, session_at=micros_ago(seconds=5), user_at=micros_ago(hours=10))
+    session = {"visitor_id": who["visitor_id"], "session_id": "s1"}
+    key = session if view == "session" else {"shopper_id": f"user:{who['user_id']}"}
+    rows.redis.hset(redis_key(PROJECT, key), version_field(view), b"\0" * 15)
+    assert f"{view} row is unreadable" in braid.recommend(**who)["degraded"]["cause"]
 
 
 def test_a_grant_of_someone_long_gone_does_not_hold(braid: Running, rows: Rows) -> None:

@@ -1,0 +1,40 @@
+"""What is not in the online layout is a ValueError, whatever the bytes."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.features import CONSENT, USER_EMBEDDING, FeatureType
+from contracts.online import decode_row, decode_version, encode_version, fields_of
+from contracts.online_values import decode_timestamp, decode_value, encode_value
+
+
+@pytest.mark.parametrize("size", [0, 1, 15, 17])
+def test_a_version_of_another_size_is_refused(size: int) -> None:
+    with pytest.raises(ValueError, match=f"16 bytes, not {size}"):
+        decode_version(b"\0" * size)
+    assert decode_version(encode_version((7, 2))) == (7, 2)
+
+
+def test_half_a_float_is_refused() -> None:
+    # List of 7 bytes: tag, length 5, and five bytes where floats have four each.
+    with pytest.raises(ValueError, match="5 bytes"):
+        decode_value(b"\x82\x01\x07\x0a\x05" + b"\0" * 5)
+    assert decode_value(encode_value([0.5, -2.0], FeatureType.FLOAT_LIST)) == [0.5, -2.0]
+
+
+@given(
+    st.binary(max_size=24),
+    st.sampled_from((b"", b"\x12", b"\x20", b"\x62", b"\x82\x01", b"\x82\x01\x09\x0a")),
+)
+def test_no_bytes_raise_anything_else(data: bytes, start: bytes) -> None:
+    for decode in (decode_value, decode_timestamp, decode_version):
+        with contextlib.suppress(ValueError):
+            decode(start + data)
+    for view in (CONSENT, USER_EMBEDDING):
+        with contextlib.suppress(ValueError):
+            decode_row(view, [start + data] * len(fields_of(view)))
