@@ -1,16 +1,22 @@
-"""`/v1/events`: each event goes through the one door; the answer comes when Kafka has them all."""
+"""`/v1/events`: each event goes through the one door; the answer comes when Kafka has them all.
+
+Here the scorer is the shop's edge, so it also judges `received_time`, by its own clock (decision 0007).
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
 
 import msgspec
 
-from contracts.clock import Clock
-from contracts.door import Admitted, admit
+from contracts.clock import Clock, to_micros
+from contracts.door import Admitted, admit, reject
+from contracts.events import FUTURE_TOLERANCE_MICROS
+from contracts.fields import Violation
 from contracts.rejections import Rejection
 from contracts.settings import TOPICS
 from scorer.metrics import Metrics
@@ -45,7 +51,7 @@ class Ingest:
         """
         raws = split(body)
         at, request_id = self.clock.now(), self.new_id()
-        verdicts = [admit(raw, SOURCE, f"{request_id}/{n}", at) for n, raw in enumerate(raws)]
+        verdicts = [admit_at_edge(raw, f"{request_id}/{n}", at) for n, raw in enumerate(raws)]
         await self._deliver([record_of(verdict) for verdict in verdicts])
         answer = answer_of(verdicts)
         self.metrics.events.labels("accepted").inc(answer.accepted)
@@ -85,6 +91,18 @@ def split(body: bytes) -> list[bytes]:
         detail = f"{len(decoded)} events; send 1 to {MAX_EVENTS} in one request"
         raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
     return [bytes(raw) for raw in decoded]
+
+
+def admit_at_edge(raw: bytes, position: str, at: datetime) -> Admitted | Rejection:
+    """The door's verdict; an event received later than now, give or take the tolerance, is refused as well."""
+    verdict = admit(raw, SOURCE, position, at)
+    if isinstance(verdict, Rejection):
+        return verdict
+    received_time = verdict.event["received_time"]
+    if received_time <= to_micros(at) + FUTURE_TOLERANCE_MICROS:
+        return verdict
+    violation = Violation("received_time", str(received_time), "not after the edge's clock")
+    return reject(raw, [violation], SOURCE, position, at)
 
 
 def record_of(verdict: Admitted | Rejection) -> Record:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 from dataclasses import replace
+from datetime import timedelta
 
 import msgspec
 import pytest
 
-from contracts.clock import to_micros
+from contracts.clock import to_micros, to_rfc3339
 from contracts.decisions import Decision
-from contracts.events import read_event
+from contracts.events import PURPOSES, read_event
 from scorer.service import Options
 from tests.scorer.kit import (
     GRANTED_AT,
@@ -90,6 +91,26 @@ def test_events_go_through_the_door(braid: Running, options: Options) -> None:
     )
     assert key == f"{rejection['source']}/{rejection['position']}"
     assert msgspec.json.decode(_original(rejection)) == bad
+
+
+def test_an_event_from_the_future_is_refused(braid: Running, options: Options) -> None:
+    visitor = unique("v")
+    # The clock stands at NOW and the tolerance is five minutes.
+    last, later, far = (to_rfc3339(NOW + timedelta(seconds=s)) for s in (300, 300.000001, 6e9))
+    changes = [{"received_time": time, "event_time": time} for time in (last, later, far)]
+    changes[2]["consent"] = {**dict.fromkeys(PURPOSES, "granted"), "changed_at": far}
+    answer = braid.request("POST", "/v1/events", json=[wire_event(visitor, **change) for change in changes])
+    assert [result["status"] for result in answer.json()["results"]] == ["accepted", "rejected", "rejected"]
+    for result in answer.json()["results"][1:]:
+        [rule] = result["violations"]
+        assert (rule["field"], rule["rule"]) == ("received_time", "not after the edge's clock")
+    rejected = read_topic(
+        options.kafka_bootstrap,
+        "rejected_events",
+        lambda _, value: visitor.encode() in _original(value),
+        count=2,
+    )
+    assert {value["reason"] for _, value in rejected} == {"received_time: not after the edge's clock"}
 
 
 def _original(rejection: dict[str, str]) -> bytes:
