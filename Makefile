@@ -4,7 +4,6 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 PYTHON := .venv/bin/python
-VAR := $(or $(BRAID_VAR),var)
 
 .PHONY: help setup up down status demo test prove lint clean
 
@@ -38,6 +37,4 @@ lint: ## style, types and who may import whom
 	@.venv/bin/lint-imports
 
 clean: ## stop the stack and remove its state (the environments and jars stay)
-	@[ ! -x $(PYTHON) ] || $(PYTHON) -m infra.cli down
-	@echo "removing $(VAR)"
-	@rm -rf "$(VAR)"
+	@if [ -x $(PYTHON) ]; then $(PYTHON) -m infra.cli clean; else echo "there is no .venv to do it with: run make setup"; fi

@@ -1,4 +1,4 @@
-"""`python -m infra.cli up | down | status`: the local stack for people."""
+"""`python -m infra.cli up | down | status | clean`: the local stack for people."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from rich.table import Table
 
 from contracts.errors import BraidError
 from contracts.settings import ROOT, from_environment
+from infra.clean import check
+from infra.clean import clean as remove_state
 from infra.stack import DEFAULT, LocalStack, Status
 from infra.stack.units import every_name
 
@@ -42,6 +44,18 @@ def down(names: Names = None) -> None:
 def status() -> None:
     """Show the units with state, ports and log files."""
     _show(_stack().status())
+
+
+@app.command()
+def clean() -> None:
+    """Stop everything and remove what Braid wrote into BRAID_VAR; anything else there stays."""
+    settings = from_environment()
+    check(settings)
+    _stack().down()
+    removed, left = remove_state(settings)
+    for word, paths in (("removed", removed), ("left", left)):
+        for path in paths:
+            console.print(f"{word} {_near(path)}", markup=False, soft_wrap=True)
 
 
 def _stack() -> LocalStack:
