@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,9 +13,9 @@ import prometheus_client.values  # noqa: F401
 import pytest
 
 from contracts.engines import spark_conf
-from contracts.settings import PORTS, ROOT, Settings, from_environment
+from contracts.settings import ROOT, Settings, from_environment
 from infra.stack import LocalStack
-from infra.stack.ports import all_free
+from tests.ports import free_port_base
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -26,17 +25,6 @@ os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
 os.environ["TF_USE_LEGACY_KERAS"] = "1"
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["TZ"] = "UTC"
-
-# Below the range that the kernel hands out to clients.
-FIRST_PORT, LAST_PORT = 20_000, 32_000
-
-
-def free_port_base(host: str = "127.0.0.1") -> int:
-    """The first port of a block that is free from the first of `PORTS` to the last."""
-    while True:
-        base = random.SystemRandom().randrange(FIRST_PORT, LAST_PORT - len(PORTS))
-        if all_free(host, range(base, base + len(PORTS))):
-            return base
 
 
 @pytest.fixture(scope="session")

@@ -8,27 +8,19 @@ from datetime import date
 
 import pytest
 
-from contracts.settings import PORTS, Settings
+from contracts.settings import Settings
 from infra.airflow import client
 from infra.airflow import settings as airflow
 from infra.stack import LocalStack
-from infra.stack.ports import all_free
+from tests.ports import free_port_base
 
 CUT = date(2011, 8, 30)
-
-
-def other_ports(settings: Settings) -> int:
-    """The next free block of ports: this stack runs beside the session's."""
-    base = settings.port_base + len(PORTS)
-    while not all_free(settings.host, range(base, base + len(PORTS))):
-        base += len(PORTS)
-    return base
 
 
 @pytest.fixture(scope="module")
 def nowhere(settings: Settings) -> Iterator[Settings]:
     """Airflow with a runner that no one declared."""
-    own = replace(settings, var=settings.var / "nowhere", port_base=other_ports(settings), runner="nowhere")
+    own = replace(settings, var=settings.var / "nowhere", port_base=free_port_base(), runner="nowhere")
     stack = LocalStack(own)
     try:
         stack.up(["airflow-scheduler", "airflow-dag-processor"])

@@ -20,7 +20,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[at
 from contracts.settings import TOPICS, Settings
 from infra.stack import LocalStack, StackError, Unit
 from infra.stack.ports import all_free
-from tests.conftest import free_port_base
+from tests.ports import free_port_base
 
 UNITS = ["redis", "kafka"]
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from contracts.settings import ROOT
-from tests.conftest import free_port_base
+from tests.ports import free_port_base
 
 
 def cli(var: Path, base: int, *arguments: str) -> subprocess.CompletedProcess[str]:

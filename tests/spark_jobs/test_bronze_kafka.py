@@ -20,7 +20,7 @@ from spark_jobs.bronze import run_bronze
 from spark_jobs.checks import check_decisions, session_counts
 from spark_jobs.decisions import run_decisions
 from spark_jobs.run import Run
-from tests.conftest import free_port_base
+from tests.ports import free_port_base
 
 CUT = date(2011, 8, 1)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from contracts.settings import Settings, from_environment
-from tests.conftest import free_port_base
+from tests.ports import free_port_base
 
 
 @pytest.fixture(scope="module")
