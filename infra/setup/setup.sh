@@ -96,8 +96,8 @@ make_jars() {
 
 main() {
   local packages
-  mkdir -p var
-  exec 9>var/.setup.lock
+  # Two runs at once take turns; the lock is this file's own.
+  exec 9<infra/setup/setup.sh
   flock 9
   mapfile -t packages < <(missing_packages | sort -u)
   [ "${#packages[@]}" -eq 0 ] || install_packages "${packages[@]}"
