@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ def running(settings: Settings, stack: LocalStack) -> Settings:
 
 
 def events_of(tag: str) -> list[dict[str, Any]]:
-    """Of each visitor 120 events, interleaved; every tenth is sent a second time."""
+    """Of each visitor 120 events, interleaved; every tenth is sent a second time, and `end` is the last."""
     found = []
     for n in range(EVENTS_EACH):
         for visitor in range(VISITORS):
@@ -38,22 +38,25 @@ def events_of(tag: str) -> list[dict[str, Any]]:
             found.append(wire(name, f"e{n}", f"{tag}-{visitor}", n, items=items(f"i{n}", price="1.50")))
         if n % 10 == 9:
             found += found[-VISITORS:]
+    for visitor in range(VISITORS):
+        found.append(wire("view_item", "end", f"{tag}-{visitor}", EVENTS_EACH, items=items("end")))
     return found
 
 
 def all_arrived(found: Rows) -> bool:
-    return len(found) == VISITORS and all(row["events_seen"] >= EVENTS_EACH for row in found.values())
+    """Whether each visitor's last event did: the repeated ones before it were counted or not."""
+    return len(found) == VISITORS and all("end" in row["session_last_items"] for row in found.values())
 
 
 def check_exact(found: Rows) -> None:
-    """120 events: 30 carts (every fourth) of 1.50, 90 views; the newest twenty items are 119 … 100."""
+    """120 events, 30 carts (every fourth) of 1.50 and 90 views, and the end; the newest items: end, 119 … 101."""
     told = {
         (r["events_seen"], r["session_carts"], r["session_items_viewed"], r["session_carted_minor"])
         for r in found.values()
     }
-    assert told == {(120, 30, 90, 4500)}
+    assert told == {(121, 30, 91, 4500)}
     assert {tuple(r["session_last_items"]) for r in found.values()} == {
-        tuple(f"i{n}" for n in range(119, 99, -1))
+        ("end", *(f"i{n}" for n in range(119, 100, -1)))
     }
 
 
@@ -66,7 +69,7 @@ def load(settings: Settings, tag: str) -> Iterator[threading.Event]:
         pause = threading.Event()
         for n, record in enumerate(records):
             if n % 60 == 0:
-                pause.wait(0.05)  # 1,200 events/s
+                pause.wait(0.15)  # 400 events/s: three checkpoints fall into the load
             if n > len(records) // 3:
                 third.set()
             yield record
@@ -91,14 +94,23 @@ def kill(stack: LocalStack, name: str) -> None:
     pid = next(unit.pid for unit in stack.status() if unit.name == name)
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
+    poll(lambda: all(unit.pid != pid for unit in stack.status()), f"{name} is still there")
+
+
+def poll(done: Callable[[], bool], otherwise: str) -> None:
     end = time.monotonic() + LIMIT_SECONDS
-    while any(unit.pid == pid for unit in stack.status()):
-        assert time.monotonic() < end, f"{name} is still there"
+    while not done():
+        assert time.monotonic() < end, otherwise
         time.sleep(0.1)
 
 
 def some_rows(rows: Tail, tag: str) -> None:
     assert wait_for(lambda: rows.rows("session", tag), bool), "nothing arrived before the kill"
+
+
+def checkpoints(settings: Settings, job_id: str) -> int:
+    """How many checkpoints the job has completed."""
+    return int(Cluster(settings.flink_url).get(f"/jobs/{job_id}/checkpoints")["counts"]["completed"])
 
 
 def completed(settings: Settings) -> Path | None:
@@ -120,9 +132,12 @@ def test_jobmanager_killed_under_load_resumes_from_the_last_checkpoint(
 ) -> None:
     tag, rows = unique("job"), Tail(running, TOPICS.online_features)
     before = running_jobs(running)
+    count = checkpoints(running, before[0])
     with load(running, tag) as third:
         third.wait()
         some_rows(rows, tag)
+        # Without a checkpoint there would be nothing to resume from.
+        poll(lambda: checkpoints(running, before[0]) > count, "no checkpoint during the load")
         kill(stack, "flink-jobmanager")
         left = completed(running)
         assert left is not None
