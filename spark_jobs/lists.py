@@ -1,6 +1,6 @@
 """The job lists: the top 10 of every user with `email` and `personalization` → gold_recommendations and var/exports.
 
-The cut must be the one that serves: the list is decided over the snapshot of its cut. The export has the same bytes
+Users, items and consent are the cut's; decided over the snapshot that serves, as the scorer does. The export has the same bytes
 whenever and wherever it is made from the same tables and snapshot; `manifest.json` is written last, so that lists
 without one are unfinished.
 """
