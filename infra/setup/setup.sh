@@ -22,6 +22,10 @@ java_major() {
   "$java" -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p' | head -n 1
 }
 
+# The Python that makes uv's environment; uv itself fetches a 3.11 where there is none.
+any_python() { command -v python3.11 || command -v python3; }
+venv_package() { if command -v python3.11 >/dev/null; then echo python3.11-venv; else echo python3-venv; fi; }
+
 # Prints the Debian packages that this machine lacks.
 missing_packages() {
   local major
@@ -30,7 +34,8 @@ missing_packages() {
   [ -x "${JAVA_HOME:-/nowhere}/bin/javac" ] || command -v javac >/dev/null || echo openjdk-17-jdk-headless
   command -v mvn >/dev/null || echo maven
   command -v redis-server >/dev/null || echo redis-server
-  [ -x .uv/bin/uv ] || python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
+  # Debian's python3 alone has no ensurepip, without which `venv` makes an environment that lacks pip.
+  [ -x .uv/bin/uv ] || "$(any_python)" -c 'import ensurepip, venv' 2>/dev/null || venv_package
 }
 
 # Only `redis-server` the program is wanted: RUNLEVEL=1 keeps the package from starting a service of its own.
@@ -45,7 +50,7 @@ install_packages() {
   say "installing ${packages[*]}"
   "${become[@]}" apt-get update -qq
   "${become[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
-    apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+    apt-get -o DPkg::Lock::Timeout=120 install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
   if [[ " ${packages[*]} " == *" redis-server "* ]] && [ -d /run/systemd/system ]; then
     "${become[@]}" systemctl disable --now redis-server >/dev/null 2>&1 || true
   fi
@@ -60,9 +65,7 @@ up_to_date() { [ "$(cat "$1" 2>/dev/null)" = "$2" ]; }
 make_uv() {
   up_to_date .uv/.braid "$UV_VERSION" && return
   say "uv $UV_VERSION"
-  local python
-  python=$(command -v python3.11 || command -v python3)
-  "$python" -m venv .uv
+  "$(any_python)" -m venv .uv
   .uv/bin/python -m pip install --quiet "uv==$UV_VERSION"
   echo "$UV_VERSION" >.uv/.braid
 }
