@@ -20,10 +20,13 @@ task's log names the cause. Nothing after a failed task runs, so the last publis
 ## A refused day
 
 Exit code 3: a gate found the day's data unfit (prices × 100, too many rejections). Data Docs name the rule and the
-count. The scorer keeps yesterday's snapshot. Either the source is wrong: have it send corrections, then rerun the day.
-Or the rule is wrong for this day: change the rule by a commit, then rerun. A refused day does not hold up the next one
-(no task depends on the run before). The next cut reads what silver holds, so its windows lack the refused day until
-that is rerun; then rerun the cuts after it, oldest first.
+count. The scorer keeps yesterday's snapshot. Either the source is wrong: have it send the catalog updates again, right,
+with the same `effective_time` (the last one sent counts), then rerun the day. An event cannot be sent again: the first
+of its `event_id` counts, and one received later belongs to a later cut. Or the rule is wrong for this day: change the
+rule by a commit, then rerun.
+A refused day does not hold up the next one (no task depends on the run before). Refused by **ingest** it stays in
+bronze, and later cuts' windows lack it until it is rerun; then rerun the cuts after it, oldest first. Refused by
+**features** it is in silver, and only its own cut is missing in gold.
 
 ## Rerun and backfill
 
@@ -33,7 +36,8 @@ that is rerun; then rerun the cuts after it, oldest first.
   --reprocess-behavior completed` makes the cuts 08-30, 08-31 and 09-01 in turn: runs stand at 02:00, so give the day
   after the last cut as the end.
 - End with the newest cut, for the last run decides which snapshot is online.
-- Months of history: `python -m spark_jobs --from F --cut T`, one Spark application, gives the same tables.
+- Months of history: `python -m spark_jobs --jobs bronze,silver,gold --source kafka --from F --cut T`, one Spark
+  application, gives the same tables. One refused cut refuses the range: silver then writes none of it.
 """
 
 from __future__ import annotations

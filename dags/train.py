@@ -1,18 +1,19 @@
 """# train: a new model from the newest cut
 
 **training-set** (Feast's point-in-time join of the label rows) → **train** (two-tower, item-kNN and popularity on one
-time split; MLflow holds the run). What is best on validation becomes `champion`, a baseline included; the next
-`daily` run embeds and publishes it. Due on Mondays at 06:00 UTC, after the daily run, for Sunday's cut.
+time split; MLflow holds the run). The best of this run on validation becomes `champion`, a baseline included; the next
+`daily` run embeds and publishes it. It is not compared with the incumbent, which a later step may add. Due on Mondays at 06:00 UTC, after the daily run, for Sunday's cut.
 
 ## When a task fails
 
 A task is tried three times; a failed gate, or a command that does not know its arguments, only once. The end of the
-task's log names the cause. The champion stays what it was, so the shop is served as before.
+task's log names the cause. The alias moves last, so after a failed run the shop is served as before.
 
 - **training-set**: a table is missing → run `daily` (or the backfill) for the cut, clear the task. Out of memory →
   more executors, clear the task.
-- **train**: MLflow's store away → start it, clear the task. The new model is worse than the incumbent → that is no
-  failure: the run is logged, the alias stays.
+- **train**: MLflow's store away → start it, clear the task. The new champion is worse than the one before (compare
+  both runs' Recall@20 in MLflow) → that is no failure: point the alias `champion` of `braid-retrieval` back at the
+  version before, and run `daily` for the newest cut.
 
 ## A refused day
 
@@ -23,7 +24,7 @@ A refused day is missing in silver, and so in the examples. Training may go on w
 - Now, on the newest cut: `airflow dags trigger train`
 - On a cut of your choice: `python -m infra.airflow train --cut 2011-08-29`, or
   `airflow dags trigger train --conf '{"cut": "2011-08-29"}'`
-- Training the same cut twice gives two runs in MLflow; the alias moves only for the better one.
+- Training the same cut twice gives two runs in MLflow; the alias points at the best of the later one.
 """
 
 from __future__ import annotations
