@@ -24,6 +24,7 @@ from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
+from mlflow.protos.databricks_pb2 import RESOURCE_ALREADY_EXISTS, ErrorCode
 from mlflow.types import Schema, TensorSpec
 
 from contracts.features import EMBEDDING_SIZE
@@ -75,6 +76,7 @@ class Champion:
 def register(settings: Settings, training: Training) -> str:
     """Log the run, register every candidate and point `champion` at the best; returns the run's id."""
     client = _client(settings)
+    _make_model(client)
     run_id = client.create_run(_experiment(client, settings), run_name=f"train-{training.cut_on}").info.run_id
     for name, value in {**training.params, "cut": str(training.cut_on)}.items():
         client.log_param(run_id, name, value)
@@ -158,12 +160,20 @@ def _client(settings: Settings) -> MlflowClient:
 
 
 def _experiment(client: MlflowClient, settings: Settings) -> str:
-    """The id of the experiment; made on first use, the registered model with it."""
+    """The id of the experiment; made on first use."""
     found = client.get_experiment_by_name(EXPERIMENT)
     if found is not None:
         return str(found.experiment_id)
-    client.create_registered_model(MODEL, description="Retrieval candidates; `champion` serves")
     return client.create_experiment(EXPERIMENT, (settings.var / "mlflow" / "artifacts").as_uri())
+
+
+def _make_model(client: MlflowClient) -> None:
+    """Make the registered model unless it is there; whether the experiment is says nothing of it."""
+    try:
+        client.create_registered_model(MODEL, description="Retrieval candidates; `champion` serves")
+    except MlflowException as error:
+        if error.error_code != ErrorCode.Name(RESOURCE_ALREADY_EXISTS):
+            raise
 
 
 def _sha256(path: Path) -> str:

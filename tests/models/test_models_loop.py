@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,7 +18,8 @@ from models.__main__ import main
 from models.decide.artifacts import current_version, open_served, open_snapshot
 from models.decide.decide import Shopper, decide
 from models.errors import ModelsError
-from models.registry import CHAMPION, MODEL, champion, register
+from models.evaluation import Metrics
+from models.registry import CHAMPION, EXPERIMENT, MODEL, Candidate, Training, champion, register
 from models.tables import read_all
 from tests.models.conftest import CUT, item
 
@@ -49,6 +51,22 @@ def test_the_models_beat_popularity_and_the_best_is_champion(published: Settings
     assert recall["item_knn"] > recall["popularity"] + 0.2
     assert report["serves"] == max(recall, key=recall.__getitem__)
     assert champion(published).kind == report["serves"]
+
+
+def test_a_crash_between_model_and_experiment_breaks_no_later_training(small: Settings, tmp_path: Path):
+    from mlflow import MlflowClient
+
+    for name, make in (
+        ("model", lambda client: client.create_registered_model(MODEL)),
+        ("experiment", lambda client: client.create_experiment(EXPERIMENT, (tmp_path / "a").as_uri())),
+    ):
+        settings = replace(small, var=tmp_path / name)
+        (settings.var / "mlflow").mkdir(parents=True)
+        make(MlflowClient(settings.mlflow_uri, settings.mlflow_uri))
+        candidate = Candidate("popularity", Metrics(0.5, 0.25, 0.125), {"table.json": b"{}"})
+        for version in ("1", "2"):
+            register(settings, Training(CUT, {"seed": 0}, [candidate]))
+            assert champion(settings).model_version == f"popularity-{version}"
 
 
 def test_every_candidate_is_registered_with_signature_and_without_pickle(published: Settings):
