@@ -8,7 +8,7 @@ beginning; its offset is committed back to there before the mark is set, so a cr
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from logging import WARNING
 from typing import TypeVar
@@ -144,28 +144,29 @@ class FeatureWriter:
         """The partitions whose rows Redis has lost, at their beginning; committed there, then marked."""
         numbers = [part.partition for part in partitions]
         lost = self._until_redis_answers(lambda: self._sentinel.missing(numbers))
-        if not lost:
+        # Without the commit there is no mark, so the next look finds them lost again.
+        if not lost or not self._committed(consumer, dict.fromkeys(lost, 0)):
             return []
         for number in lost:
             self._offsets.pop(number, None)
-        consumer.commit(
-            offsets=[TopicPartition(self.topic, number, 0) for number in lost], asynchronous=False
-        )
         self._until_redis_answers(lambda: self._sentinel.mark(lost))
         self.metrics.rebuilds.inc(len(lost))
         log("reading again from the beginning", partitions=lost)
         return [TopicPartition(self.topic, number, OFFSET_BEGINNING) for number in lost]
 
     def _commit(self, consumer: Consumer) -> None:
-        if not self._offsets:
-            return
-        offsets = [TopicPartition(self.topic, number, offset) for number, offset in self._offsets.items()]
+        if self._offsets and self._committed(consumer, self._offsets):
+            self._offsets.clear()
+
+    def _committed(self, consumer: Consumer, offsets: Mapping[int, int]) -> bool:
+        """Whether the broker took the offsets; it refuses a member that a rebalance has left out."""
+        wanted = [TopicPartition(self.topic, number, offset) for number, offset in offsets.items()]
         try:
-            consumer.commit(offsets=offsets, asynchronous=False)
+            consumer.commit(offsets=wanted, asynchronous=False)
         except KafkaException as error:
             log("commit refused; the rows may be read again", WARNING, reason=str(error))
-            return
-        self._offsets.clear()
+            return False
+        return True
 
     def _measure_lag(self, consumer: Consumer, position: TopicPartition) -> None:
         _, end = consumer.get_watermark_offsets(position, cached=True)

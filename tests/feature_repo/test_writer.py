@@ -10,7 +10,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 from redis.exceptions import RedisError
 
 from contracts.clock import FixedClock, from_micros
@@ -20,8 +20,9 @@ from contracts.settings import TOPICS, Settings
 from feature_repo.metrics import WriterMetrics
 from feature_repo.repo import online_config
 from feature_repo.rows import PoisonError, newest_rows, read_row
+from feature_repo.sentinel import Sentinel
 from feature_repo.store import VersionedRedisOnlineStore
-from feature_repo.writer import FeatureWriter
+from feature_repo.writer import GROUP, FeatureWriter
 from infra.stack import LocalStack
 
 START = 1_314_951_300_000_000
@@ -154,6 +155,24 @@ def test_goes_on_where_it_stopped_and_rebuilds_a_flushed_redis(settings: Setting
     client.flushall()
     with running(settings):
         eventually(lambda: read(settings, SESSION, visitor_id="r2", session_id="s").found)
+
+
+@pytest.mark.usefixtures("servers")
+def test_a_refused_rewind_is_no_end_and_leaves_no_mark(settings: Settings) -> None:
+    client = VersionedRedisOnlineStore().client(online_config(settings))
+    produce(settings, session("x1", 1))
+    with running(settings):
+        eventually(lambda: read(settings, SESSION, visitor_id="x1", session_id="s").found)
+        # The group has a member, so the broker refuses what someone outside it commits.
+        outsider = FeatureWriter(settings, FixedClock(from_micros(START)), WriterMetrics())
+        elsewhere = Sentinel(client, settings.feast_project, "elsewhere")
+        outsider._sentinel = elsewhere
+        consumer = Consumer({"bootstrap.servers": settings.kafka_bootstrap, "group.id": GROUP})
+        try:
+            assert outsider._rewind(consumer, [TopicPartition(TOPICS.online_features, 0)]) == []
+        finally:
+            consumer.close()
+        assert list(elsewhere.missing([0])) == [0]
 
 
 def test_survives_a_restart_of_redis(settings: Settings, servers: LocalStack) -> None:
