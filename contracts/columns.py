@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from contracts.catalog import CATALOG_FIELDS
@@ -15,12 +15,12 @@ JSON_TYPES: dict[Kind, dict[str, Any]] = {
     Kind.STRING: {"type": "string", "minLength": 1},
     Kind.TIME: {"type": "string", "format": "date-time"},
     Kind.INTEGER: {"type": "integer"},
-    Kind.MONEY: {"type": "string", "pattern": r"^-?\d+(\.\d{1,2})?$"},
+    # As the validator reads it: two decimal places count, zeros after them do no harm.
+    Kind.MONEY: {"type": "string", "pattern": r"^-?[0-9]{1,14}(\.[0-9]{1,2}0{0,6})?$"},
 }
 FLAT_EVENT_FIELDS = (*EVENT_FIELDS, *LEAD_FIELDS)
 EVENT_COLUMNS = (*(field.name for field in FLAT_EVENT_FIELDS), "items")
 CATALOG_COLUMNS = tuple(field.name for field in CATALOG_FIELDS)
-EVENT_TIME_COLUMNS = tuple(field.name for field in EVENT_FIELDS if field.kind is Kind.TIME)
 
 
 def spark_event_ddl() -> str:
@@ -34,11 +34,11 @@ def spark_catalog_ddl() -> str:
     return _spark_columns(CATALOG_FIELDS)
 
 
-def flink_event_ddl() -> str:
-    """The columns of the flat event as Flink DDL."""
+def flink_event_ddl(names: Collection[str] = EVENT_COLUMNS) -> str:
+    """Columns of the flat event as Flink DDL, in the event's order; what is not named is not parsed."""
     item = ", ".join(f"`{f.name}` {FLINK_TYPES[f.kind]}" for f in ITEM_FIELDS)
-    columns = ",\n  ".join(f"`{f.name}` {FLINK_TYPES[f.kind]}" for f in FLAT_EVENT_FIELDS)
-    return f"{columns},\n  `items` ARRAY<ROW<{item}>>"
+    types = {f.name: FLINK_TYPES[f.kind] for f in FLAT_EVENT_FIELDS} | {"items": f"ARRAY<ROW<{item}>>"}
+    return ",\n  ".join(f"`{name}` {types[name]}" for name in EVENT_COLUMNS if name in names)
 
 
 def json_schema(title: str, fields: Iterable[Field], items: Iterable[Field] = ()) -> dict[str, Any]:

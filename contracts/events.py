@@ -183,3 +183,8 @@ def shopper_id(event: Mapping[str, Any]) -> str:
     """The key of the shopper and consent views: the user, else the visitor."""
     user = event.get("user_id")
     return f"user:{user}" if user else f"visitor:{event['visitor_id']}"
+
+
+def shopper_sql() -> str:
+    """`shopper_id` over the flat columns, in SQL that Spark and Flink both read."""
+    return "CASE WHEN user_id IS NULL THEN CONCAT('visitor:', visitor_id) ELSE CONCAT('user:', user_id) END"

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from contracts.clock import MICROSECOND
-from contracts.columns import FLAT_EVENT_FIELDS
-from contracts.columns import FLINK_TYPES as FIELD_TYPES
+from contracts.columns import flink_event_ddl
 from contracts.consent import state_sql
+from contracts.events import shopper_sql
 from contracts.feature_sql import Engine, expression
 from contracts.features import CONSENT, SESSION, FeatureType, View
 from contracts.settings import TOPICS, Settings
@@ -57,9 +57,6 @@ EVENT_COLUMNS_NEEDED = (
     "session_id",
     "consent_changed_at",
 )
-SHOPPER_SQL = (
-    "CASE WHEN user_id IS NULL THEN CONCAT('visitor:', visitor_id) ELSE CONCAT('user:', user_id) END"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +98,10 @@ def key_columns(view: View) -> tuple[str, ...]:
 
 
 def _source(stream: Stream) -> str:
-    read = {
-        field.name: FIELD_TYPES[field.kind] for field in FLAT_EVENT_FIELDS if field.name in EVENT_COLUMNS_READ
-    }
-    columns = ",\n  ".join(f"`{name}` {kind}" for name, kind in read.items())
     # The door has validated every record; what is not JSON all the same (a foreign writer) must not stop
     # every shopper's features, so it is passed over.
     return f"""CREATE TEMPORARY TABLE events (
-  {columns}
+  {flink_event_ddl(EVENT_COLUMNS_READ)}
 ) WITH (
   'connector' = 'kafka', 'topic' = '{stream.events}',
   'properties.bootstrap.servers' = '{stream.bootstrap}', 'properties.group.id' = '{GROUP}',
@@ -169,7 +162,7 @@ def _insert_consent() -> str:
     return f"""INSERT INTO {CONSENT.name}_rows
 SELECT {_aggregates(CONSENT, CONSENT_STATE_TTL)}
 FROM (
-  SELECT event_time, {SHOPPER_SQL} AS shopper_id, {state_sql()} AS consent_state, {_view_sql(CONSENT)} AS view
+  SELECT event_time, {shopper_sql()} AS shopper_id, {state_sql()} AS consent_state, {_view_sql(CONSENT)} AS view
   FROM events_once
 ) AS consent_events
 GROUP BY {", ".join(key_columns(CONSENT))}"""
