@@ -54,6 +54,8 @@ def _options(settings: Settings, name: str) -> dict[str, str]:
         "execution.checkpointing.min-pause": "1 s",
         "execution.checkpointing.mode": "EXACTLY_ONCE",
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
+        # A failed checkpoint is more to replay after a crash, no reason for a restart.
+        "execution.checkpointing.tolerable-failed-checkpoints": "1000",
         "state.backend.type": "hashmap",
         # The TaskManager may be away for as long as it takes somebody to bring it back.
         "restart-strategy.type": "fixed-delay",

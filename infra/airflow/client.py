@@ -112,6 +112,15 @@ def _call(
 
 
 def _error_in(log: Path) -> str:
-    """The message of the last exception in a task's log."""
-    errors = [line for line in map(json.loads, log.read_text().splitlines()) if line.get("error_detail")]
+    """The message of the last exception in a task's log; lines that are not Airflow's own are passed over."""
+    lines = map(_log_line, log.read_text(errors="replace").splitlines())
+    errors = [line for line in lines if line.get("error_detail")]
     return str(errors[-1]["error_detail"][0]["exc_value"]) if errors else ""
+
+
+def _log_line(text: str) -> dict[str, Any]:
+    try:
+        line = json.loads(text)
+    except ValueError:
+        return {}
+    return line if isinstance(line, dict) else {}

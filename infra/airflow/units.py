@@ -12,6 +12,8 @@ from infra.airflow import settings as airflow
 from infra.stack.health import http_json, http_ok
 from infra.stack.unit import Unit
 
+LIMIT_SECONDS = 300
+"""How long a unit may take to start; 17 s on a quiet machine, minutes on a busy one."""
 DAGS = frozenset({"daily", "train"})
 UNITS = ("airflow-db", "airflow-api", "airflow-scheduler", "airflow-dag-processor")
 
@@ -41,6 +43,7 @@ def _unit(settings: Settings, name: str, command: tuple[str, ...], healthy: Call
         env=airflow.environment(settings),
         needs=(_binary(),),
         prepare=partial(airflow.prepare, settings),
+        limit_seconds=LIMIT_SECONDS,
     )
 
 

@@ -42,6 +42,8 @@ FRAMEWORK_HEAP, TASK_HEAP, MANAGED = 128, 640, 64
 FRAMEWORK_OFF_HEAP, TASK_OFF_HEAP, NETWORK = 96, 32, 96
 METASPACE = 256
 JOBMANAGER_HEAP = 512
+# How long a unit may take to start: a JVM on a busy machine.
+LIMIT_SECONDS = 300
 
 
 def flink_units(settings: Settings, root: Path) -> list[Unit]:
@@ -57,6 +59,7 @@ def flink_units(settings: Settings, root: Path) -> list[Unit]:
         healthy=lambda: http_json(f"{settings.flink_url}/overview") is not None,
         ports=("flink_rest", "flink_rpc"),
         needs=needs,
+        limit_seconds=LIMIT_SECONDS,
         prepare=lambda: write_config(settings),
     )
     heap = FRAMEWORK_HEAP + TASK_HEAP
@@ -75,6 +78,7 @@ def flink_units(settings: Settings, root: Path) -> list[Unit]:
         ports=("flink_task",),
         depends_on=("flink-jobmanager",),
         needs=needs,
+        limit_seconds=LIMIT_SECONDS,
         prepare=lambda: write_config(settings),
     )
     job = Unit(
@@ -84,7 +88,7 @@ def flink_units(settings: Settings, root: Path) -> list[Unit]:
         depends_on=("kafka", "flink-jobmanager", "flink-taskmanager"),
         env={"FLINK_CONF_DIR": str(conf)},
         once=True,
-        limit_seconds=180,
+        limit_seconds=LIMIT_SECONDS,
     )
     return [manager, worker, job]
 
@@ -98,11 +102,6 @@ def pyflink_home() -> Path:
 def conf_folder(settings: Settings) -> Path:
     """FLINK_CONF_DIR of the cluster and of whoever submits to it."""
     return settings.run / "flink"
-
-
-def checkpoints(settings: Settings) -> Path:
-    """Checkpoints, a folder a job."""
-    return settings.var / "flink" / "checkpoints"
 
 
 def _java(classpath: str, memory: tuple[str, ...], main: str, conf: Path) -> tuple[str, ...]:
@@ -138,14 +137,16 @@ def write_config(settings: Settings) -> None:
     """Write `config.yaml`, flat keys."""
     folder = conf_folder(settings)
     folder.mkdir(parents=True, exist_ok=True)
-    checkpoints(settings).mkdir(parents=True, exist_ok=True)
     (settings.var / "flink" / "tmp").mkdir(parents=True, exist_ok=True)
     lines = [f"{key}: {value}" for key, value in cluster_config(settings).items()]
     (folder / "config.yaml").write_text("\n".join(lines) + "\n")
 
 
 def cluster_config(settings: Settings) -> dict[str, str]:
-    """Loopback, checkpoints every second on the filesystem, a killed TaskManager noticed within seconds."""
+    """Loopback, and a killed TaskManager noticed within seconds.
+
+    Parallelism, restarts, state and checkpoints are the job's own (`flink_jobs.job`).
+    """
     host = settings.host
     tmp = str(settings.var / "flink" / "tmp")
     return {
@@ -160,22 +161,12 @@ def cluster_config(settings: Settings) -> dict[str, str]:
         "taskmanager.bind-host": host,
         "taskmanager.rpc.port": str(settings.port("flink_task")),
         "taskmanager.numberOfTaskSlots": "4",
-        "parallelism.default": "2",
         "io.tmp.dirs": tmp,
         "blob.storage.directory": tmp,
         "heartbeat.interval": "1000",
         "heartbeat.timeout": "6000",
-        "restart-strategy.type": "fixed-delay",
-        "restart-strategy.fixed-delay.attempts": "2147483647",
-        "restart-strategy.fixed-delay.delay": "1 s",
-        "state.backend.type": "hashmap",
-        "execution.checkpointing.dir": checkpoints(settings).as_uri(),
-        "execution.checkpointing.mode": "EXACTLY_ONCE",
-        "execution.checkpointing.interval": "1 s",
-        "execution.checkpointing.min-pause": "200 ms",
+        # Of all checkpoint settings the one that the JobManager reads from its own configuration.
         "execution.checkpointing.num-retained": "3",
-        "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
-        "execution.checkpointing.tolerable-failed-checkpoints": "1000",
         **_worker_memory(),
     }
 

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from contracts.settings import Settings
+from flink_jobs.job import stream_job
 from infra.stack import DEFAULT, StackError, Unit
+from infra.stack.flink import cluster_config
 from infra.stack.supervisor import render
 from infra.stack.unit import stop_waves, with_dependencies
 from infra.stack.units import all_units, environment
@@ -40,6 +42,12 @@ def test_every_unit_listens_on_its_own_ports() -> None:
     ports = [port for one in all_units(Settings()).values() for port in one.ports]
     assert len(ports) == len(set(ports))
     assert set(DEFAULT) <= set(all_units(Settings()))
+
+
+def test_what_the_stream_job_sets_the_cluster_does_not() -> None:
+    job = set(stream_job(Settings()).options)
+    assert "execution.checkpointing.interval" in job
+    assert not job & set(cluster_config(Settings()))
 
 
 def test_configuration_survives_odd_characters(tmp_path: Path) -> None:
