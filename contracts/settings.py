@@ -68,6 +68,7 @@ class Settings:
     publish_delay: timedelta = timedelta(hours=2)
     session_horizon: timedelta = timedelta(hours=24)
     late_horizon: timedelta = timedelta(days=7)
+    session_max_events: int = 1000
     feast_project: str = "braid"
 
     def port(self, name: str) -> int:

@@ -113,5 +113,6 @@ def _write_events(run: Run, personal: DataFrame, cut: str, first: date) -> None:
     touched = f"{date_range('event_on', first - timedelta(days=late), run.cut)} AND {cut}"
     reach = first - timedelta(days=session_rows.LOOK_BACK_DAYS)
     recent = session_rows.in_time(personal, settings.session_horizon).where(f"cut_on >= DATE'{reach}'")
-    run.replace("gold_session_features", session_rows.session_features(recent).where(cut), touched)
+    rows = session_rows.session_features(recent, settings.session_max_events)
+    run.replace("gold_session_features", rows.where(cut), touched)
     run.replace("gold_label_rows", gold_rows.label_rows(personal).where(cut), touched)

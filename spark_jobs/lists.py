@@ -25,7 +25,7 @@ def run_lists(run: Run) -> None:
     """Decide, write the table, then the export.
 
     Raises:
-        SourceError: nothing serves, or a table is missing.
+        SourceError: nothing serves, another cut does, or a table is missing.
     """
     folder, version = _served(run)
     shoppers = _shoppers(run, version)
@@ -44,7 +44,12 @@ def _served(run: Run) -> tuple[Path, str]:
     version = current_version(serving)
     if version is None:
         raise SourceError(f"{serving} has no snapshot that serves: python -m models publish --cut {run.cut}")
-    return serving / version, open_snapshot(serving / version).model_version
+    snapshot = open_snapshot(serving / version)
+    if snapshot.cut_on != run.cut.isoformat():
+        raise SourceError(
+            f"{version} serves cut {snapshot.cut_on}, not {run.cut}: python -m models publish --cut {run.cut} first"
+        )
+    return serving / version, snapshot.model_version
 
 
 def _shoppers(run: Run, model_version: str) -> DataFrame:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from pyspark.sql import DataFrame, SparkSession
 
-from contracts.cuts import Cut, days_between
+from contracts.cuts import days_between
 from contracts.settings import Settings
 from contracts.tables import table_named
 from spark_jobs import delta
@@ -43,9 +43,8 @@ class Run:
         """The newest cut that was published at `consent_as_of`; None when each cut counts for itself."""
         if self.consent_as_of is None:
             return None
-        return (
-            self.consent_as_of - Cut(self.cut, self.settings.publish_delay).publish_delay
-        ).date() - timedelta(days=1)
+        known = self.consent_as_of.astimezone(UTC) - self.settings.publish_delay
+        return known.date() - timedelta(days=1)
 
     def read(self, table: str) -> DataFrame | None:
         """The table, or None before its first write."""

@@ -30,19 +30,18 @@ def in_time(events: DataFrame, horizon: timedelta) -> DataFrame:
     return events.where(f"received_time - event_time <= {int(horizon.total_seconds() * 1_000_000)}")
 
 
-def session_features(usable: DataFrame) -> DataFrame:
-    """A row after each event.
+def session_features(usable: DataFrame, max_events: int) -> DataFrame:
+    """A row after each of the first `max_events` events; a longer session is a bot's and teaches nothing more.
 
     Args:
         usable: in-time events that may be used for personalization, of all cuts that a session can reach back to.
     """
-    arrived = Window.partitionBy(*GROUP).orderBy(*ARRIVAL).rowsBetween(Window.unboundedPreceding, 0)
-    seen = F.row_number().over(Window.partitionBy(*GROUP).orderBy(*ARRIVAL)).cast("bigint")
+    in_order = Window.partitionBy(*GROUP).orderBy(*ARRIVAL)
+    arrived = in_order.rowsBetween(Window.unboundedPreceding, 0)
     kept = usable.where("cut_on BETWEEN valid_from AND valid_to")
-    raw = kept.select(
-        "*",
-        *(_so_far(f).over(arrived).alias(f"_{f.name}") for f in SESSION.features),
-        seen.alias("events_seen"),
+    bounded = kept.withColumn("events_seen", F.row_number().over(in_order).cast("bigint"))
+    raw = bounded.where(F.col("events_seen") <= max_events).select(
+        "*", *(_so_far(f).over(arrived).alias(f"_{f.name}") for f in SESSION.features)
     )
     return raw.select(
         "event_id",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime, timedelta, timezone
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -12,8 +12,10 @@ from contracts.clock import to_micros
 from contracts.cuts import Cut, days_between
 from contracts.feature_sql import Engine, expression
 from contracts.features import SESSION, USER
+from contracts.settings import Settings
 from spark_jobs import consent_times, session_rows
 from spark_jobs.gold_rows import label_rows
+from spark_jobs.run import Run
 from spark_jobs.windows import at_cuts
 
 
@@ -97,7 +99,7 @@ def test_session_rows_are_the_prefix_that_had_arrived(spark: SparkSession) -> No
         ],
     )
     usable = consent_times.usable(rows, people(rows), "personalization")
-    found = {r["event_id"]: r for r in session_rows.session_features(usable).collect()}
+    found = {r["event_id"]: r for r in session_rows.session_features(usable, 1000).collect()}
     assert {key: row["events_seen"] for key, row in found.items()} == {"1": 1, "2": 2, "3": 3, "4": 1}
     assert found["2"]["session_last_items"] == ["b", "a"]
     assert found["2"]["session_carted_minor"] == 500
@@ -105,6 +107,8 @@ def test_session_rows_are_the_prefix_that_had_arrived(spark: SparkSession) -> No
     assert found["3"]["session_last_searches"] == ["mug"]
     assert found["3"]["session_last_event_at"] == at("08-01 10:02")
     assert found["4"]["session_last_items"] == ["c"]
+    bounded = session_rows.session_features(usable, 2)
+    assert sorted(row["event_id"] for row in bounded.collect()) == ["1", "2", "4"]
     whole = session_rows.session_at(rows.where("event_id IN ('1', '2', '3')"), ["visitor_id"]).first()
     assert all(whole[name] == found["3"][name] for name in SESSION.feature_names)
 
@@ -118,3 +122,12 @@ def test_a_label_stands_one_microsecond_before_its_event(spark: SparkSession) ->
         "event_id", "user_id", "label_item_id", "unix_micros(event_timestamp) AS t"
     )
     assert [tuple(row) for row in labels.collect()] == [("2", "u", "b", at("08-01 10:01") - 1)]
+
+
+def test_consent_is_known_as_of_the_newest_cut_published_by_then_in_utc(spark: SparkSession) -> None:
+    # 02:30 in Paris is 00:30 UTC: cut 08-30 is published at 02:00 UTC only, so 08-29 is the newest.
+    paris = timezone(timedelta(hours=2))
+    run = Run(
+        spark, Settings(), date(2011, 8, 30), date(2011, 8, 30), datetime(2011, 8, 31, 2, 30, tzinfo=paris)
+    )
+    assert run.consent_cut == date(2011, 8, 29)
