@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging.config
 import os
 import signal
 import time
@@ -10,9 +11,10 @@ from collections.abc import Callable
 from datetime import date
 
 from contracts.cuts import Cut
+from contracts.logs import RoomLog, json_config
 from contracts.settings import Settings, from_environment
-from feature_repo.logs import log, log_to_stderr
 
+log = RoomLog("feature_repo")
 LABEL_DAYS = 90
 
 
@@ -22,7 +24,8 @@ def main() -> None:
     # Feast and Spark hand naive times across; both then mean UTC.
     os.environ["TZ"] = "UTC"
     time.tzset()
-    log_to_stderr()
+    # Of the libraries' own lines the warnings are enough.
+    logging.config.dictConfig(json_config("WARNING"))
     command: Callable[[argparse.Namespace, Settings], None] = arguments.run
     command(arguments, from_environment())
 

@@ -10,21 +10,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from logging import WARNING
 from typing import TypeVar
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
 from redis.exceptions import RedisError
 
 from contracts.clock import Clock, to_micros
+from contracts.logs import RoomLog
 from contracts.settings import TOPICS, Settings
-from feature_repo.logs import log
 from feature_repo.metrics import WriterMetrics
 from feature_repo.repo import online_config
 from feature_repo.rows import PoisonError, newest_rows, read_row
 from feature_repo.sentinel import Sentinel
 from feature_repo.store import EncodedRow, VersionedRedisOnlineStore, VersionedRedisOnlineStoreConfig
 
+log = RoomLog("feature_repo")
 GROUP = "feature-writer"
 BATCH = 1000
 POLL_SECONDS = 0.02
@@ -76,7 +76,7 @@ class FeatureWriter:
                 self._tend(consumer)
             self._commit(consumer)
         except StoppedError:
-            log("stopped before Redis answered; the rows in hand will be read again", WARNING)
+            log("stopped before Redis answered; the rows in hand will be read again", "warning")
         finally:
             consumer.close()
             log("closed", topic=self.topic)
@@ -107,7 +107,9 @@ class FeatureWriter:
             return read_row(self.settings.feast_project, value)
         except PoisonError as error:
             self.metrics.poison.inc()
-            log("poison", WARNING, partition=message.partition(), offset=message.offset(), reason=str(error))
+            log(
+                "poison", "warning", partition=message.partition(), offset=message.offset(), reason=str(error)
+            )
             return None
 
     def _observe(self, rows: Iterable[EncodedRow]) -> None:
@@ -164,7 +166,7 @@ class FeatureWriter:
         try:
             consumer.commit(offsets=wanted, asynchronous=False)
         except KafkaException as error:
-            log("commit refused; the rows may be read again", WARNING, reason=str(error))
+            log("commit refused; the rows may be read again", "warning", reason=str(error))
             return False
         return True
 
@@ -187,7 +189,7 @@ class FeatureWriter:
                 if self.stop.wanted:
                     raise StoppedError from error
                 self.metrics.retries.inc()
-                log("redis does not answer", WARNING, reason=str(error), pause_seconds=pause)
+                log("redis does not answer", "warning", reason=str(error), pause_seconds=pause)
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
@@ -203,7 +205,7 @@ def _broken(message: Message) -> bool:
         return False
     if error.fatal():
         raise KafkaException(error)
-    log("kafka", WARNING, reason=error.str())
+    log("kafka", "warning", reason=error.str())
     return True
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from pathlib import Path
 
 from contracts.clock import WallClock, to_micros
+from contracts.logs import RoomLog
 from contracts.settings import ROOT, Settings, from_environment
 from flink_jobs.job import checkpoints_folder, stream_job
 from flink_jobs.plan import explain
 from flink_jobs.rest import Cluster, ClusterError
 from flink_jobs.submit import ensure_running, stop
 
+log = RoomLog("flink_jobs")
 JARS = ROOT / "jars" / "flink"
 
 
@@ -25,7 +26,7 @@ def main() -> int:
     try:
         _run(action, from_environment())
     except ClusterError as error:
-        _log(action, level="error", error=str(error))
+        log(action, level="error", error=str(error))
         return 1
     return 0
 
@@ -36,12 +37,12 @@ def _run(action: str, settings: Settings) -> None:
         sys.stdout.write(explain(job, JARS))
     elif action == "stop":
         stop(cluster, job.name)
-        _log("stopped", job=job.name)
+        log("stopped", job=job.name)
     else:
         now_ms = to_micros(WallClock().now()) // 1000
         running = ensure_running(cluster, job, udf_jar(JARS), checkpoints_folder(settings), now_ms)
         took_ms = round((time.perf_counter() - began) * 1000)
-        _log("running", job=job.name, job_id=running.job_id, origin=running.origin, took_ms=took_ms)
+        log("running", job=job.name, job_id=running.job_id, origin=running.origin, took_ms=took_ms)
 
 
 def udf_jar(jars: Path) -> Path:
@@ -54,10 +55,6 @@ def udf_jar(jars: Path) -> Path:
     if not found:
         raise ClusterError(f"no braid-flink jar in {jars}: run `make setup`")
     return found[-1]
-
-
-def _log(event: str, level: str = "info", **fields: object) -> None:
-    sys.stderr.write(json.dumps({"event": event, "level": level, "room": "flink_jobs", **fields}) + "\n")
 
 
 if __name__ == "__main__":

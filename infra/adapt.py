@@ -19,11 +19,13 @@ from pathlib import Path
 from contracts.adapters.wire import Source
 from contracts.cuts import days_between
 from contracts.errors import BraidError
+from contracts.logs import RoomLog
 from contracts.settings import from_environment
 from infra.dayfiles import DayCounts, write_counts, write_day
-from infra.logs import log
 from infra.simulator.parameters import ShopParameters, add_arguments
 from infra.sources import SOURCES, source_named
+
+log = RoomLog("infra")
 
 PROGRESS_EVERY_DAYS = 30
 Report = Callable[[int, int], None]

@@ -22,10 +22,12 @@ from confluent_kafka import KafkaError, Message, Producer
 from contracts.adapters.wire import Record, WireDay
 from contracts.catalog import read_catalog
 from contracts.errors import BraidError
+from contracts.logs import RoomLog
 from contracts.settings import TOPICS, Settings, from_environment
-from infra.logs import log
 from infra.simulator.parameters import ShopParameters, add_arguments
 from infra.sources import SOURCES, source_named
+
+log = RoomLog("infra")
 
 FLUSH_SECONDS = 60
 

@@ -10,11 +10,14 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import date
+from typing import Any
 
 from contracts.clock import to_rfc3339
 from contracts.errors import BraidError
+from contracts.logs import RoomLog
 from contracts.settings import Settings, from_environment
-from models.logs import log
+
+log = RoomLog("models")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,7 +42,7 @@ def run_train(arguments: argparse.Namespace, settings: Settings) -> None:
     fit = Fit(seed=arguments.seed, epochs=arguments.epochs)
     training = train_candidates(settings, arguments.cut, arguments.validation_days, fit)
     run_id = register(settings, training)
-    report = {
+    report: dict[str, Any] = {
         "made_at": to_rfc3339(settings.clock().now()),
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
         "cut": str(arguments.cut),

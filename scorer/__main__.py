@@ -14,12 +14,17 @@ import sys
 from granian.constants import Interfaces
 from granian.server.embed import Server
 
+from contracts.logs import json_config
 from contracts.settings import Settings, from_environment
 from scorer.app import create_app
-from scorer.logs import CONFIG
 from scorer.service import Options, running
 
 LOG = logging.getLogger("scorer")
+# The server brings a format of its own; its lines go the same way as ours.
+LOGGING = {
+    **json_config("INFO"),
+    "loggers": {"_granian": {"handlers": [], "propagate": True, "level": "INFO"}},
+}
 
 
 async def serve(settings: Settings) -> None:
@@ -32,7 +37,7 @@ async def serve(settings: Settings) -> None:
             interface=Interfaces.ASGINL,
             backlog=1024,
             websockets=False,
-            log_dictconfig=CONFIG,
+            log_dictconfig=LOGGING,
         )
         loop = asyncio.get_running_loop()
         for name in (signal.SIGTERM, signal.SIGINT):
@@ -56,7 +61,7 @@ def port_problem(host: str, port: int) -> str | None:
 
 
 def main() -> int:
-    logging.config.dictConfig(CONFIG)
+    logging.config.dictConfig(LOGGING)
     settings = from_environment()
     problem = port_problem(settings.host, settings.port("scorer"))
     if problem:

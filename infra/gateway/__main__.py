@@ -10,10 +10,13 @@ import threading
 from confluent_kafka import KafkaException
 from prometheus_client import REGISTRY, start_http_server
 
+from contracts.logs import RoomLog
 from contracts.settings import from_environment
 from infra.gateway.kafka import admit_large_rejections, consumer, producer
 from infra.gateway.loop import DeliveryError, Gateway
-from infra.gateway.metrics import Metrics, log
+from infra.gateway.metrics import Metrics
+
+log = RoomLog("gateway")
 
 
 def main() -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from contracts.logs import RoomLog
 from infra.gateway.routing import Routed
+
+log = RoomLog("gateway")
 
 
 class Metrics:
@@ -40,8 +41,3 @@ class Metrics:
     def retried(self, what: str, error: str) -> None:
         self._retries.labels(what, error).inc()
         log("retried", level="warning", call=what, error=error)
-
-
-def log(event: str, level: str = "info", **fields: object) -> None:
-    """One JSON line to stderr; never a record's content."""
-    sys.stderr.write(json.dumps({"event": event, "level": level, "room": "gateway", **fields}) + "\n")

@@ -9,13 +9,15 @@ from dataclasses import asdict
 from pathlib import Path
 
 from contracts.errors import BraidError
+from contracts.logs import RoomLog
 from contracts.placements import PLACEMENTS
 from contracts.settings import Settings, from_environment
 from infra.load.figures import write_report
 from infra.load.online import events_seen_reader, served_items
 from infra.load.requests import RequestLoad, RequestResult, live_bodies, run_requests
 from infra.load.stream import BurstResult, StreamLoad, StreamResult, run_burst, run_stream
-from infra.logs import log
+
+log = RoomLog("infra")
 
 Result = StreamResult | BurstResult | RequestResult
 Command = Callable[[Settings, argparse.Namespace], Result]
