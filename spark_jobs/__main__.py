@@ -17,11 +17,13 @@ from threading import Thread
 from typing import Any
 
 from contracts.errors import BraidError, GateError
+from contracts.logs import RoomLog
 from contracts.settings import from_environment
 from spark_jobs.gates import EXIT_CODE, log_file
-from spark_jobs.logs import log
 from spark_jobs.run import KAFKA, Run
 from spark_jobs.session import open_session
+
+log = RoomLog("spark_jobs")
 
 Job = Callable[[Run], Any]
 JOBS = {

@@ -22,8 +22,10 @@ from pathlib import Path
 
 from contracts.engines import PORT_VARIABLE, SECRET_VARIABLE, spark_conf
 from contracts.errors import BraidError
+from contracts.logs import RoomLog
 from contracts.settings import Settings, from_environment
-from spark_jobs.logs import log
+
+log = RoomLog("spark_jobs")
 
 START_SECONDS = 60
 POLL_SECONDS = 0.1

@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from pyspark.sql import SparkSession
 
 from contracts.engines import borrow_driver, spark_conf
+from contracts.logs import RoomLog
 from contracts.settings import Settings
-from spark_jobs.logs import log
+
+log = RoomLog("spark_jobs")
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from pyspark.sql.window import Window
 
 from contracts.columns import CATALOG_COLUMNS, EVENT_COLUMNS
 from contracts.consent import state_sql
+from contracts.events import shopper_sql
 from spark_jobs.bronze_rows import POSITION, dated
 
 LINK_DAYS = 30
@@ -66,7 +67,7 @@ def with_identity(events: DataFrame, earlier: DataFrame | None) -> DataFrame:
     linked = rows.withColumn("marker", F.last(F.expr(marker), ignorenulls=True).over(device)).where("is_new")
     return linked.select(
         *EVENT_COLUMNS,
-        F.expr("coalesce('user:' || user_id, 'visitor:' || visitor_id)").alias("shopper_id"),
+        F.expr(shopper_sql()).alias("shopper_id"),
         F.expr(f"coalesce(user_id, {_linked_user()})").alias("linked_user_id"),
         F.expr(state_sql()).alias("consent_state"),
         "event_on",
