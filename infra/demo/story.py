@@ -88,14 +88,14 @@ def show(console: Console, story: Story) -> None:
 def _a_shopper(
     client: ScorerClient, events: Sequence[dict[str, Any]]
 ) -> tuple[list[dict[str, Any]], dict[str, Any], dict[str, Any]]:
-    """The first shopper whom the last cut knows and who adds two different items: additions, ids, first answer."""
+    """The first shopper whose list the last cut makes and who adds two different items: additions, ids, answer."""
     for session in by_session(events):
         adds = [event for event in session if event["event_name"] == "add_to_cart"][:2]
         if len({event["items"][0]["item_id"] for event in adds}) < 2 or not adds[0].get("user_id"):
             continue
         who = {"visitor_id": adds[0]["visitor_id"], "user_id": adds[0]["user_id"], "session_id": SESSION_ID}
         first = client.recommend(**who, count=SHOWN)
-        if first["features"]["user"]["found"]:
+        if first["features"]["user"]["found"] and first["degraded"]["level"] == 0:
             return adds, who, first
     raise NoShopperError("the replayed day has no shopper whom the last cut knows and who adds two items")
 
