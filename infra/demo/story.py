@@ -129,4 +129,7 @@ def _why(result: dict[str, Any]) -> str:
 
 
 def _age(row: dict[str, Any]) -> str:
-    return f"{row['age_seconds']:.1f} s" if row["found"] and row["age_seconds"] is not None else "not found,"
+    if not row["found"] or row["age_seconds"] is None:
+        return "none yet, not"
+    seconds = row["age_seconds"]
+    return f"{seconds:.1f} s" if seconds < 3600 else f"{seconds / 86_400:.1f} days"
