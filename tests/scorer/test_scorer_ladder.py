@@ -62,6 +62,12 @@ def test_one_event_changes_the_list(braid: Running, rows: Rows) -> None:
     assert (ids(before), ids(after)) == (["e"], ["c"])
 
 
+def test_with_the_stream_off_a_session_changes_nothing(braid: Running, rows: Rows) -> None:
+    who = shopper(rows, user_at=micros_ago(hours=10))  # no session row ever arrives
+    without = {name: value for name, value in who.items() if name != "session_id"}
+    assert braid.recommend(**who)["results"] == braid.recommend(**without)["results"]
+
+
 def test_carted_shown_and_excluded_items_stay_out(braid: Running, rows: Rows) -> None:
     who = shopper(rows)
     carted = {"session_last_items": ["a"], "session_last_carted": ["a"]}
