@@ -295,7 +295,6 @@ USER_EMBEDDING = View(
     table="gold_user_embeddings",
 )
 VIEWS = (CONSENT, SESSION, USER, USER_EMBEDDING)
-VIEW_BY_NAME = {view.name: view for view in VIEWS}
 
 # Item features are columns of the snapshot that the scorer holds in memory, not rows of the online store.
 ITEM_FEATURES = (

@@ -9,9 +9,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
 from contracts.columns import CATALOG_COLUMNS, EVENT_COLUMNS, spark_catalog_ddl, spark_event_ddl
+from contracts.tables import POSITION
 
-POSITION = ("source", "source_partition", "source_offset")
-REJECTED_COLUMNS = (*POSITION, "reason", "original", "received_on")
 REJECTION_DDL = "reason STRING, original STRING, rejected_at STRING"
 TOO_LATE = "too_late"
 MALFORMED = "not in the flat form"

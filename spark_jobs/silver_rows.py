@@ -16,20 +16,12 @@ from pyspark.sql.window import Window
 from contracts.columns import CATALOG_COLUMNS, EVENT_COLUMNS
 from contracts.consent import state_sql
 from contracts.events import shopper_sql
-from spark_jobs.bronze_rows import POSITION, dated
+from contracts.tables import POSITION
+from spark_jobs.bronze_rows import dated
 
 LINK_DAYS = 30
 """A login links its device for so long, so that a day's run need not read all history."""
 ARRIVAL = ("cut_on", "received_time", "source_partition", "source_offset")
-SILVER_COLUMNS = (
-    *EVENT_COLUMNS,
-    "shopper_id",
-    "linked_user_id",
-    "consent_state",
-    "event_on",
-    "cut_on",
-    *POSITION,
-)
 MARKER_COLUMNS = ("visitor_id", "user_id", "event_name", "event_time", *ARRIVAL)
 
 

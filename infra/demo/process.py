@@ -11,6 +11,7 @@ from pathlib import Path
 
 from contracts.errors import BraidError
 from contracts.settings import ROOT, Settings
+from infra.stack.units import environment
 
 
 class StepError(BraidError):
@@ -30,7 +31,7 @@ def run_step(settings: Settings, name: str, *arguments: str) -> float:
         code = subprocess.run(
             [sys.executable, "-m", *arguments],
             cwd=ROOT,
-            env=environment(settings),
+            env={**os.environ, **environment(settings)},
             stdout=output,
             stderr=subprocess.STDOUT,
             check=False,
@@ -50,22 +51,10 @@ def start(settings: Settings, name: str, arguments: Sequence[str]) -> subprocess
         return subprocess.Popen(
             [sys.executable, "-m", *arguments],
             cwd=ROOT,
-            env=environment(settings),
+            env={**os.environ, **environment(settings)},
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-
-
-def environment(settings: Settings) -> dict[str, str]:
-    """What a room's process needs to see the same settings."""
-    named = {
-        "BRAID_VAR": str(settings.var),
-        "BRAID_PORT_BASE": str(settings.port_base),
-        "TF_CPP_MIN_LOG_LEVEL": "2",
-    }
-    if settings.data is not None:
-        named["BRAID_DATA"] = str(settings.data)
-    return {**os.environ, **named}
 
 
 def tail(log: Path, lines: int = 15) -> str:
