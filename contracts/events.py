@@ -7,11 +7,11 @@ form, or every violation. The JSON Schema, the Spark schema and the Flink DDL de
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from contracts.fields import MAX_INTEGER, Field, Kind, Violation, read_field
+from contracts.fields import MAX_INTEGER, Field, Kind, Violation, look_up, read_field
 
 SCHEMA_VERSION = "1"
 NAMES = (
@@ -49,6 +49,8 @@ NAMES_WITH_ITEMS = frozenset(
         "refund",
     }
 )
+PREFERENCE_ACTIONS = ("mute", "unmute")
+PREFERENCE_SCOPES = ("item", "category")
 PURPOSES = ("analytics", "personalization", "ads", "email", "push")
 CONSENT_STATES = ("granted", "denied", "unknown")
 MAX_ITEMS = 1000
@@ -66,6 +68,12 @@ def _consent(purpose: str) -> Field:
     )
 
 
+def _preference(part: str, doc: str, choices: tuple[str, ...] = (), max_length: int = 16) -> Field:
+    """Of `preference_set`; a shop that only says that something was set leaves all three out."""
+    name, path = f"preference_{part}", ("preference", part)
+    return Field(name, Kind.STRING, doc, path, choices=choices, max_length=max_length)
+
+
 ITEM_FIELDS = (
     Field("item_id", Kind.STRING, "The shop's item", required=True, max_length=64),
     Field("price_minor", Kind.MONEY, "Price of one piece, minor units", ("price",), minimum=0),
@@ -73,6 +81,8 @@ ITEM_FIELDS = (
     Field("quantity", Kind.INTEGER, "Pieces", minimum=1, maximum=10_000_000),
     Field("index", Kind.INTEGER, "Place in the list", minimum=0),
     Field("item_list_id", Kind.STRING, "The list it was shown in", max_length=64),
+    Field("category", Kind.STRING, "Path, as the catalog's", ("item_category",), max_length=500),
+    Field("brand", Kind.STRING, "Brand, as the catalog's", ("item_brand",), max_length=200),
 )
 EVENT_FIELDS = (
     Field("event_id", Kind.STRING, "The dedup key", required=True, max_length=128),
@@ -108,15 +118,26 @@ EVENT_FIELDS = (
         "context_country", Kind.STRING, "Country as the shop names it", ("context", "country"), max_length=64
     ),
     Field("context_locale", Kind.STRING, "BCP 47", ("context", "locale"), max_length=35),
+    Field("context_campaign", Kind.STRING, "Campaign that is shown", ("context", "campaign"), max_length=64),
     Field("search_term", Kind.STRING, "What was searched", max_length=256),
     Field("engagement_ms", Kind.INTEGER, "Time on the item", minimum=0),
     Field("scroll_depth", Kind.INTEGER, "Percent of the page", minimum=0, maximum=100),
+    _preference("action", "What the shopper asked for", choices=PREFERENCE_ACTIONS, max_length=16),
+    _preference("scope", "What `preference.value` names", choices=PREFERENCE_SCOPES, max_length=16),
+    _preference("value", "The item's id, or the category's path", max_length=500),
 )
+OBJECTS = tuple(dict.fromkeys(field.wire_path[0] for field in EVENT_FIELDS if len(field.wire_path) > 1))
 # Derived at the door, so that neither strand has to open `items` for what most features need.
 LEAD_FIELDS = (
     Field("item_id", Kind.STRING, "The first item's id"),
+    Field("category", Kind.STRING, "The first item's category path"),
+    Field("brand", Kind.STRING, "The first item's brand"),
+    Field("price_minor", Kind.INTEGER, "The first item's price of one piece, minor units"),
+    Field("item_count", Kind.INTEGER, "How many items the event names"),
+    Field("pieces", Kind.INTEGER, "Sum of the quantities; an item without one is one piece"),
     Field("value_minor", Kind.INTEGER, "Sum of price × quantity over the items, minor units"),
 )
+LEAD_ITEM = ("item_id", "category", "brand", "price_minor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,15 +155,24 @@ def read_event(record: object) -> Verdict:
     found: list[Violation] = []
     flat: dict[str, Any] = {field.name: read_field(field, record, found) for field in EVENT_FIELDS}
     flat["items"] = _read_items(record, found)
-    _check_together(flat, found)
+    _check_together(record, flat, found)
     if found:
         return Verdict(None, tuple(found))
-    items = flat["items"]
-    flat["item_id"] = items[0]["item_id"] if items else None
-    flat["value_minor"] = sum((i["price_minor"] or 0) * (i["quantity"] or 1) for i in items)
+    flat |= lead_of(flat["items"])
     if flat["value_minor"] > MAX_INTEGER:
         return Verdict(None, (Violation("items", str(flat["value_minor"]), f"worth at most {MAX_INTEGER}"),))
     return Verdict(flat, ())
+
+
+def lead_of(items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The `LEAD_FIELDS` of an event with these flat items."""
+    first: Mapping[str, Any] = items[0] if items else {}
+    return {
+        **{name: first.get(name) for name in LEAD_ITEM},
+        "item_count": len(items),
+        "pieces": sum(item["quantity"] or 1 for item in items),
+        "value_minor": sum((item["price_minor"] or 0) * (item["quantity"] or 1) for item in items),
+    }
 
 
 def _read_items(record: Mapping[str, Any], found: list[Violation]) -> list[dict[str, Any]]:
@@ -162,14 +192,20 @@ def _read_item(item: object, n: int, found: list[Violation]) -> dict[str, Any]:
     return {field.name: read_field(field, item, found, f"items[{n}].") for field in ITEM_FIELDS}
 
 
-def _check_together(flat: Mapping[str, Any], found: list[Violation]) -> None:
+def _check_together(record: Mapping[str, Any], flat: Mapping[str, Any], found: list[Violation]) -> None:
     """Rules over several fields. "Future" is measured against received_time, never against a clock."""
+    for name in OBJECTS:
+        if record.get(name) is not None and not isinstance(record[name], Mapping):
+            found.append(Violation(name, str(record[name])[:200], "a JSON object"))
     if flat["event_name"] in NAMES_WITH_ITEMS and not flat["items"]:
         found.append(Violation("items", "[]", f"{flat['event_name']} names at least one item"))
     if flat["event_name"] == "search" and flat["search_term"] is None:
         found.append(Violation("search_term", "null", "search has a search_term"))
     if flat["event_name"] in ("login", "logout") and flat["user_id"] is None:
         found.append(Violation("user_id", "null", f"{flat['event_name']} has a user_id"))
+    preference = [look_up(record, ("preference", part)) is not None for part in ("action", "scope", "value")]
+    if any(preference) and not all(preference):
+        found.append(Violation("preference", "null", "action, scope and value come together"))
     event_time, received_time = flat["event_time"], flat["received_time"]
     if event_time is not None and received_time is not None:
         if event_time > received_time + FUTURE_TOLERANCE_MICROS:

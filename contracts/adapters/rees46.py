@@ -87,17 +87,28 @@ def _event(number: int, row: dict[str, str]) -> Record:
         "session_id": row["user_session"],
         "platform": "web",
         "consent": drawn_consent(user, CONSENT_CHANGED_AT),
-        "items": [{"item_id": row["product_id"], "price": row["price"], "currency": CURRENCY, "quantity": 1}],
+        "items": [_item(row)],
     }
 
 
+def _item(row: dict[str, str]) -> Record:
+    """The product, with its category and brand where the source has them."""
+    item = {"item_id": row["product_id"], "price": row["price"], "currency": CURRENCY, "quantity": 1}
+    known = {"item_category": _category(row), "item_brand": row["brand"] or None}
+    return item | {name: value for name, value in known.items() if value is not None}
+
+
+def _category(row: dict[str, str]) -> str | None:
+    """`appliances.kitchen` as a path."""
+    return row["category_code"].replace(".", " > ") or None
+
+
 def _update(row: dict[str, str], effective: str) -> Record:
-    path = row["category_code"].split(".") if row["category_code"] else []
-    kind = path[-1].replace("_", " ") if path else ""
+    kind = row["category_code"].rpartition(".")[2].replace("_", " ")
     return {
         "item_id": row["product_id"],
         "title": " ".join(part for part in (row["brand"], kind, row["product_id"]) if part),
-        "category": " > ".join(path) or None,
+        "category": _category(row),
         "brand": row["brand"] or None,
         "price": row["price"],
         "currency": CURRENCY,

@@ -12,9 +12,11 @@ from infra.simulator.catalog import CURRENCY, Catalog
 from infra.simulator.chance import Integers
 from infra.simulator.shoppers import FAVOURITES, Shoppers
 from infra.simulator.visit import Visit
-from infra.simulator.words import LEAVES
+from infra.simulator.words import BRANDS, LEAVES
 
 CURIOUS_SHARE = 0.1
+PREFERENCE_SHARE = 0.05
+UNMUTE_SHARE = 0.2
 FAVOURITE_WEIGHTS = (0.6, 0.3, 0.1)
 LIST_SIZE = 6
 MOST_LOOKS = 12
@@ -43,8 +45,8 @@ class Browser:
                 self._write(visit, "add_to_wishlist", [item])
         if cart:
             self._check_out(visit, cart)
-        if rng.random() < 0.03:
-            visit.add("preference_set")
+        if rng.random() < PREFERENCE_SHARE:
+            visit.add("preference_set", preference=self._preference(visit, leaf))
         if visit.logged_in and rng.random() < 0.1:
             visit.wait(10)
             visit.add("logout")
@@ -69,11 +71,22 @@ class Browser:
             "price": price,
             "currency": CURRENCY,
             "quantity": quantity,
+            "item_category": LEAVES[self.catalog.leaf[n]][0],
+            "item_brand": BRANDS[self.catalog.brand[n]],
             **fields,
         }
 
     def _intent(self, visit: Visit) -> int:
         return self.draw_leaf(visit.rng, visit.shopper)
+
+    def _preference(self, visit: Visit, leaf: int) -> Record:
+        """The shopper wants to see no more, or again, of an item or of a category."""
+        rng = visit.rng
+        action = "unmute" if rng.random() < UNMUTE_SHARE else "mute"
+        if rng.random() < 0.5:
+            return {"action": action, "scope": "category", "value": LEAVES[rng.randrange(len(LEAVES))][0]}
+        item = self.catalog.ids[self.draw_item(rng, visit.shopper, leaf)]
+        return {"action": action, "scope": "item", "value": item}
 
     def _look(self, visit: Visit, leaf: int) -> int:
         """Find an item by search or in a list, and look at it."""

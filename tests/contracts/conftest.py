@@ -31,10 +31,17 @@ def wire_event(**changes: Any) -> dict[str, Any]:
         },
         "page_view_id": "p1",
         "attribution_token": "t1",
-        "context": {"device": "mobile", "channel": "mail", "country": "EIRE", "locale": "en-IE"},
+        "context": {
+            "device": "mobile",
+            "channel": "mail",
+            "country": "EIRE",
+            "locale": "en-IE",
+            "campaign": "autumn",
+        },
         "search_term": "mug",
         "engagement_ms": 1200,
         "scroll_depth": 100,
+        "preference": {"action": "mute", "scope": "item", "value": "85123A"},
         "items": [
             {
                 "item_id": "85123A",
@@ -43,6 +50,8 @@ def wire_event(**changes: Any) -> dict[str, Any]:
                 "quantity": 2,
                 "index": 0,
                 "item_list_id": "l",
+                "item_category": "Home > Living > Candles",
+                "item_brand": "Alder & Co",
             },
         ],
         **changes,

@@ -26,7 +26,11 @@ def test_types_become_names_in_the_order_of_time() -> None:
     view = adapted.events[0]
     assert view["event_time"] == view["received_time"] == "2019-10-01T00:00:00.000000Z"
     assert (view["visitor_id"], view["user_id"], view["session_id"]) == ("v-u42", "u42", SESSION)
-    assert view["items"] == [{"item_id": "100", "price": "33.20", "currency": "USD", "quantity": 1}]
+    category = {"item_category": "appliances > kitchen > water_heater", "item_brand": "aqua"}
+    assert view["items"] == [
+        {"item_id": "100", "price": "33.20", "currency": "USD", "quantity": 1, **category}
+    ]
+    assert "item_category" not in day(PLAIN).events[0]["items"][0]
     assert all(read_event(event).event is not None for event in adapted.events)
     assert len({event["event_id"] for event in adapted.events}) == 3
 

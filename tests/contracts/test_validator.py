@@ -25,6 +25,9 @@ def test_a_valid_event_becomes_flat(wire: SimpleNamespace) -> None:
     assert (flat["consent_email"], flat["context_country"]) == ("denied", "EIRE")
     assert (flat["item_id"], flat["value_minor"]) == ("85123A", 510)  # 2 x 255
     assert flat["items"][0]["price_minor"] == 255
+    lead = (flat["category"], flat["brand"], flat["price_minor"], flat["item_count"], flat["pieces"])
+    assert lead == ("Home > Living > Candles", "Alder & Co", 255, 1, 2)
+    assert (flat["preference_action"], flat["preference_value"]) == ("mute", "85123A")
 
 
 def test_what_is_optional_may_be_missing(wire: SimpleNamespace) -> None:
@@ -53,6 +56,9 @@ def test_what_is_optional_may_be_missing(wire: SimpleNamespace) -> None:
         ({"scroll_depth": 101}, "scroll_depth", "at most 100"),
         ({"event_name": "search", "search_term": None}, "search_term", "search_term"),
         ({"event_name": "login", "user_id": None}, "user_id", "user_id"),
+        ({"preference": {"action": "mute"}}, "preference", "come together"),
+        ({"preference": {"action": "hide", "scope": "item", "value": "a"}}, "preference.action", "one of"),
+        ({"context": "mobile"}, "context", "a JSON object"),
         ({"items": []}, "items", "at least one item"),
         ({"event_name": "page_view", "items": {}}, "items", "a list"),
         ({"items": ["85123A"]}, "items[0]", "a JSON object"),
