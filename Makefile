@@ -5,10 +5,10 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 PYTHON := .venv/bin/python
 
-.PHONY: help setup up down status demo test prove lint clean
+.PHONY: help setup up down status demo test prove lint contracts-check clean
 
 help: ## this list
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name what; do printf '  make %-8s %s\n' "$$name" "$$what"; done
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name what; do printf '  make %-15s %s\n' "$$name" "$$what"; done
 
 setup: ## install what is missing: system packages, uv, .venv, .venv-airflow, the JVM's jars
 	@infra/setup/setup.sh
@@ -30,7 +30,10 @@ test: setup lint ## every check: style, types, imports, then the tests with the 
 
 prove: demo ## the long proofs; each writes a report under var/reports
 
-lint: ## style, types and who may import whom
+contracts-check: ## the wire's schemas against the newest ones released
+	@$(PYTHON) -m contracts.compat
+
+lint: contracts-check ## style, types, who may import whom, and the released contracts
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
