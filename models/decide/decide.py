@@ -10,16 +10,27 @@ import numpy.typing as npt
 
 from contracts.decisions import Degraded, Result
 from contracts.placements import Placement
-from models.decide.query import SESSION_KIND, recency, slots
-from models.decide.reasons import Explain, explain_by_neighbours, explain_by_vectors, explain_with
+from models.decide.query import SESSION_KIND, slots
+from models.decide.rankings import (
+    CONTEXTUAL,
+    FULL,
+    POPULAR,
+    RUNGS,
+    STALE_SESSION,
+    USER_EMBEDDING,
+    Ranking,
+    contextual,
+    neighbour_scores,
+    popular,
+)
+from models.decide.reasons import explain_by_neighbours, explain_by_vectors, explain_with
 from models.decide.snapshot import Snapshot
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int32]
 Query = Callable[[Ints, Ints], Floats]
 
-RUNGS = ("full", "stale_session", "user_embedding", "popular")
-POPULAR = "popular"
+NO_CANDIDATE = "the champion had no candidate"
 NO_CONSENT = "no consent for personalization"
 NOTHING_KNOWN = "nothing known of the shopper"
 
@@ -34,9 +45,13 @@ class Shopper:
         user_items: `user_last_items`.
         vector: the stored embedding float32[64] and `vector_model`, the model version that made it.
         consent_granted: whether personalization is granted now.
+        muted_items: items and `muted_categories` (paths; all below them too) that the shopper wants to see no more.
+            Kept on every rung, where consent is granted.
         session_problem: why the session row cannot be used though there should be one ("session row is
-            7200 s old"); its items must then not be given. `user_problem`: the same of the user row.
+            7200 s old"); its items must then not be given. `user_problem` and `shopper_problem`: the same of the
+            user row and of the shopper row.
         failure: a dependency failed and nothing could be read.
+        context: items of the request itself, such as the product whose page is open: no stored row of anybody.
         exclude: further items not to recommend.
     """
 
@@ -45,15 +60,19 @@ class Shopper:
     user_items: Sequence[str] = ()
     vector: Floats | None = None
     vector_model: str | None = None
+    muted_items: Sequence[str] = ()
+    muted_categories: Sequence[str] = ()
     consent_granted: bool = False
     session_problem: str | None = None
     user_problem: str | None = None
+    shopper_problem: str | None = None
     failure: str | None = None
+    context: Sequence[str] = ()
     exclude: Sequence[str] = ()
 
     @property
     def problem(self) -> str | None:
-        return self.failure or self.session_problem or self.user_problem
+        return self.failure or self.session_problem or self.user_problem or self.shopper_problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +81,6 @@ class Decided:
 
     results: list[Result]
     degraded: Degraded
-
-
-@dataclass(frozen=True, slots=True)
-class _Ranking:
-    """Scores float32[items] (-inf: no candidate), where they come from and how each is explained."""
-
-    scores: Floats
-    source: str
-    explain: Explain
-    level: int
-    cause: str | None
 
 
 def decide(
@@ -88,12 +96,15 @@ def decide(
     allowed = _allowed(snapshot, shopper)
     ranking = _rank(snapshot, shopper, query)
     results = _results(snapshot, ranking, allowed, wanted)
-    if not results and ranking.source != POPULAR:
-        ranking = _popular(snapshot, 3, "the champion had no candidate")
+    if not results and ranking.source not in (RUNGS[CONTEXTUAL], RUNGS[POPULAR]):
+        ranking = _without_rows(snapshot, shopper, NO_CANDIDATE)
+        results = _results(snapshot, ranking, allowed, wanted)
+    if not results and ranking.source == RUNGS[CONTEXTUAL]:
+        ranking = popular(snapshot, POPULAR, ranking.cause)
     if len(results) < wanted:
         left = allowed.copy()
         left[[snapshot.index[result.item_id] for result in results]] = False
-        fill = _popular(snapshot, ranking.level, ranking.cause)
+        fill = popular(snapshot, ranking.level, ranking.cause)
         results += _results(snapshot, fill, left, wanted - len(results))
     return Decided(results, Degraded(level=ranking.level, rung=RUNGS[ranking.level], cause=ranking.cause))
 
@@ -110,19 +121,10 @@ def top(scores: Floats, count: int) -> npt.NDArray[np.intp]:
     return ordered
 
 
-def neighbour_scores(snapshot: Snapshot, positions: Ints) -> Floats:
-    """float32[items]: each item's neighbour scores summed over `positions` (newest first); -inf where there is none."""
-    found = snapshot.neighbours[positions]
-    real = found >= 0
-    given = snapshot.scores[positions] * recency(len(positions))[:, None]
-    summed = np.bincount(found[real], given[real], minlength=len(snapshot.ids)).astype(np.float32)
-    return np.where(summed > 0, summed, np.float32(-np.inf))
-
-
-def _rank(snapshot: Snapshot, shopper: Shopper, query: Query | None) -> _Ranking:
+def _rank(snapshot: Snapshot, shopper: Shopper, query: Query | None) -> Ranking:
     """The highest rung that can be stood on."""
     if not shopper.consent_granted:
-        return _popular(snapshot, 3, shopper.failure or NO_CONSENT)
+        return _without_rows(snapshot, shopper, shopper.failure or NO_CONSENT)
     positions, kinds = slots(shopper.session_items, shopper.user_items, snapshot.index)
     known = positions >= 0
     cause = shopper.problem
@@ -130,30 +132,37 @@ def _rank(snapshot: Snapshot, shopper: Shopper, query: Query | None) -> _Ranking
         stale = shopper.session_problem is not None and SESSION_KIND not in kinds
         ranking = _champion(snapshot, shopper, positions, kinds, query)
         if ranking is not None:
-            return replace(ranking, level=1 if stale else 0, cause=cause)
+            return replace(ranking, level=STALE_SESSION if stale else FULL, cause=cause)
         cause = "the query tower gave no vector"
     if _vector_fits(snapshot, shopper):
         scores = snapshot.vectors @ np.asarray(shopper.vector, np.float32)
         explain = explain_with("close to your earlier choices")
-        return _Ranking(scores, "user_embedding", explain, 2, cause or "no row gives a query")
-    return _popular(snapshot, 3, cause or NOTHING_KNOWN)
+        return Ranking(
+            scores, RUNGS[USER_EMBEDDING], explain, USER_EMBEDDING, cause or "no row gives a query"
+        )
+    return _without_rows(snapshot, shopper, cause or NOTHING_KNOWN)
+
+
+def _without_rows(snapshot: Snapshot, shopper: Shopper, cause: str) -> Ranking:
+    """What can be said to anybody: similar to the item of the request, else popular."""
+    return contextual(snapshot, shopper.context, cause) or popular(snapshot, POPULAR, cause)
 
 
 def _champion(
     snapshot: Snapshot, shopper: Shopper, positions: Ints, kinds: Ints, query: Query | None
-) -> _Ranking | None:
+) -> Ranking | None:
     """The champion's scores for the slots; None when its query cannot be had."""
     known = positions[positions >= 0]
     if snapshot.kind == "item_knn":
         explain = explain_by_neighbours(snapshot, known, kinds, shopper.carted)
-        return _Ranking(neighbour_scores(snapshot, known), "item_knn", explain, 0, None)
+        return Ranking(neighbour_scores(snapshot, known), "item_knn", explain, FULL, None)
     if snapshot.kind == "popularity":
-        return _popular(snapshot, 0, None)
+        return popular(snapshot, FULL, None)
     vector = None if query is None else query(positions, kinds)
     if vector is None or not np.isfinite(vector).all():
         return None
     explain = explain_by_vectors(snapshot, known, kinds, shopper.carted)
-    return _Ranking(snapshot.vectors @ vector, "two_tower", explain, 0, None)
+    return Ranking(snapshot.vectors @ vector, "two_tower", explain, FULL, None)
 
 
 def _vector_fits(snapshot: Snapshot, shopper: Shopper) -> bool:
@@ -164,20 +173,19 @@ def _vector_fits(snapshot: Snapshot, shopper: Shopper) -> bool:
     return len(vector) == snapshot.vectors.shape[1] and bool(np.isfinite(vector).all())
 
 
-def _popular(snapshot: Snapshot, level: int, cause: str | None) -> _Ranking:
-    return _Ranking(snapshot.popularity, POPULAR, explain_with("popular"), level, cause)
-
-
 def _allowed(snapshot: Snapshot, shopper: Shopper) -> npt.NDArray[np.bool_]:
     allowed = snapshot.in_stock.copy()
-    for item in (*shopper.carted, *shopper.exclude):
+    muted = shopper.muted_items if shopper.consent_granted else ()
+    for item in (*shopper.carted, *shopper.exclude, *muted):
         if item in snapshot.index:
             allowed[snapshot.index[item]] = False
+    if shopper.consent_granted and shopper.muted_categories:
+        allowed[snapshot.below(shopper.muted_categories)] = False
     return allowed
 
 
 def _results(
-    snapshot: Snapshot, ranking: _Ranking, allowed: npt.NDArray[np.bool_], count: int
+    snapshot: Snapshot, ranking: Ranking, allowed: npt.NDArray[np.bool_], count: int
 ) -> list[Result]:
     best = top(np.where(allowed, ranking.scores, np.float32(-np.inf)), count)
     return [

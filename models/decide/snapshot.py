@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 Kind = Literal["two_tower", "item_knn", "popularity"]
+CATEGORY_SEPARATOR = " > "
 KINDS: tuple[Kind, ...] = ("two_tower", "item_knn", "popularity")
 
 
@@ -25,6 +27,7 @@ class Snapshot:
         popularity: float32[items], greater is more popular.
         neighbours: int32[items, 50], -1 where there are fewer; `scores` float32[items, 50] beside it.
         kind: what the champion is.
+        by_category: category path → positions int32 of the items that stand exactly there.
         version: of this snapshot; `model_version`: of the champion in the registry; `cut_on`: YYYY-MM-DD.
     """
 
@@ -43,3 +46,26 @@ class Snapshot:
     version: str
     model_version: str
     cut_on: str
+    by_category: dict[str, npt.NDArray[np.int32]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        places: dict[str, list[int]] = {}
+        for position, category in enumerate(self.categories):
+            if category is not None:
+                places.setdefault(category, []).append(position)
+        grouped = {category: np.array(found, np.int32) for category, found in places.items()}
+        object.__setattr__(self, "by_category", grouped)
+
+    def below(self, categories: Collection[str]) -> npt.NDArray[np.int32]:
+        """Positions int32 of the items in one of these categories (paths), or in one below it."""
+        found = [
+            positions
+            for path, positions in self.by_category.items()
+            if any(_stands_below(path, category) for category in categories)
+        ]
+        return np.concatenate(found) if found else np.empty(0, np.int32)
+
+
+def _stands_below(path: str, category: str) -> bool:
+    """`home > kitchen > mugs` stands below `home` and `home > kitchen`, and a category below itself."""
+    return path == category or path.startswith(category + CATEGORY_SEPARATOR)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.decisions import Degraded
 from contracts.placements import placement_named
 from models.decide.decide import NO_CONSENT, NOTHING_KNOWN, Decided, Shopper, decide, top
 from models.decide.query import gather, slots
@@ -118,10 +119,18 @@ def test_only_what_is_in_stock_and_not_excluded():
             "gone",
             "a",
         ),
-        (Shopper(vector=np.array([1, 0]), vector_model="other", consent_granted=True), 3, NOTHING_KNOWN, "e"),
-        (Shopper(consent_granted=True), 3, NOTHING_KNOWN, "e"),
-        (Shopper(consent_granted=True, failure="redis"), 3, "redis", "e"),
-        (Shopper(session_items=["a"], consent_granted=False), 3, NO_CONSENT, "e"),
+        # Two-tower, and of "d" the table of neighbours says c; of "c" it says nothing, its vector b and d: 30°.
+        (Shopper(context=["d"], consent_granted=True), 3, NOTHING_KNOWN, "c"),
+        (Shopper(context=["gone", "c"], consent_granted=True, user_problem="old"), 3, "old", "b"),
+        (Shopper(context=["d"], session_items=["a"], consent_granted=False), 3, NO_CONSENT, "c"),
+        (Shopper(context=["d"], failure="redis"), 3, "redis", "c"),
+        (Shopper(context=["d"], session_items=["a"], consent_granted=True), 0, None, "a"),
+        (Shopper(vector=np.array([1, 0]), vector_model="other", consent_granted=True), 4, NOTHING_KNOWN, "e"),
+        (Shopper(consent_granted=True), 4, NOTHING_KNOWN, "e"),
+        (Shopper(consent_granted=True, context=["gone"]), 4, NOTHING_KNOWN, "e"),
+        (Shopper(consent_granted=True, failure="redis"), 4, "redis", "e"),
+        (Shopper(consent_granted=True, shopper_problem="unreadable"), 4, "unreadable", "e"),
+        (Shopper(session_items=["a"], consent_granted=False), 4, NO_CONSENT, "e"),
     ],
 )
 def test_each_rung(shopper, level, cause, first):
@@ -134,7 +143,8 @@ def test_without_a_query_the_stored_vector_then_popular(query):
     shopper = Shopper(session_items=["a"], vector=np.array([0, 1]), vector_model="m", consent_granted=True)
     assert ids(ask(shopper, query=query))[0] == "d"
     assert ask(shopper, query=query).degraded.level == 2
-    assert ask(replace(shopper, vector=None), query=query).degraded.level == 3
+    assert ask(replace(shopper, vector=None, context=["a"]), query=query).degraded.level == 3
+    assert ask(replace(shopper, vector=None), query=query).degraded.level == 4
 
 
 def test_knn_sums_neighbours_by_recency_and_fills_from_popular():
@@ -150,8 +160,54 @@ def test_knn_sums_neighbours_by_recency_and_fills_from_popular():
 
 def test_knn_without_neighbours_is_popular_and_says_so():
     decided = ask(Shopper(session_items=["e"], consent_granted=True), at=snapshot("item_knn"), query=None)
-    assert (decided.degraded.level, decided.degraded.cause) == (3, "the champion had no candidate")
+    assert (decided.degraded.level, decided.degraded.cause) == (4, "the champion had no candidate")
     assert ids(decided) == ["e", "d", "c", "b", "a"]
+
+
+def test_knn_without_neighbours_turns_to_the_item_of_the_request():
+    shopper = Shopper(session_items=["e"], context=["d"], exclude=["d"], consent_granted=True)
+    decided = ask(shopper, at=snapshot("item_knn"), query=None)
+    assert (decided.degraded.level, decided.degraded.cause) == (3, "the champion had no candidate")
+    assert ids(decided) == ["c", "e", "b", "a"]
+
+
+def test_contextual_says_what_it_is_similar_to_and_is_filled_from_popular():
+    # a speaks for b .5 and c .25; then popular, and "a" itself is no candidate of its own.
+    decided = ask(Shopper(context=["a"], exclude=["a"]))
+    assert ids(decided) == ["b", "c", "e", "d"]
+    assert [(r.source, r.reasons) for r in decided.results] == [
+        ("contextual", ["similar to Mug a"]),
+        ("contextual", ["similar to Mug a"]),
+        ("popular", ["popular"]),
+        ("popular", ["popular"]),
+    ]
+    assert decided.degraded == Degraded(level=3, rung="contextual", cause=NO_CONSENT)
+
+
+def test_contextual_without_a_candidate_in_stock_is_popular():
+    none_left = replace(snapshot(), in_stock=np.array([True, False, False, True, True]))
+    decided = ask(Shopper(context=["a"], exclude=["a"]), at=none_left)
+    assert (ids(decided), decided.degraded.rung) == (["e", "d"], "popular")
+    nothing_known = replace(snapshot(), vectors=np.empty((0, 64), np.float32))
+    assert ask(Shopper(context=["e"]), at=nothing_known).degraded.rung == "popular"
+
+
+def test_what_is_muted_stays_out_of_every_rung_where_consent_holds():
+    paths = ("home > kitchen > mugs", "home > kitchen", "home > kitchenware", None, "garden")
+    at = replace(snapshot(), categories=paths)
+    mutes = {"muted_items": ["e", "gone"], "muted_categories": ["home > kitchen", "toys"]}
+    known = (
+        {"session_items": ["a"]},
+        {"vector": np.array([1, 0]), "vector_model": "m"},
+        {"context": ["a"]},
+        {},
+    )
+    for level, more in zip((0, 2, 3, 4), known, strict=True):
+        decided = ask(Shopper(**more, **mutes, consent_granted=True), at=at)
+        assert (decided.degraded.level, sorted(ids(decided))) == (level, ["c", "d"])
+    assert sorted(ids(ask(Shopper(**mutes), at=at))) == list(IDS)
+    assert at.below(["home"]).tolist() == [0, 1, 2]
+    assert at.below([]).tolist() == []
 
 
 def test_the_placement_bounds_the_count():
