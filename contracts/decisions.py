@@ -38,12 +38,12 @@ class Degraded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """One answer of the scorer."""
+    """One answer of the scorer; without consent for personalization it names no visitor, user or session."""
 
     decision_id: str
     decided_at: int
     placement: str
-    visitor_id: str
+    visitor_id: str | None
     user_id: str | None
     session_id: str | None
     results: list[Result]

@@ -4,6 +4,8 @@ One hash an entity. Its key is Feast's entity key (serialization version 3) foll
 fields are the murmur3 hash of `view:feature`, `_ts:view`, and one field of ours, `_v:view`, with the row
 version. Values are `contracts.online_values`. tests/feature_repo proves the layout equal to the SDK's.
 
+A tombstone is `_v:view` alone: a withdrawal of consent took the row away. It reads as no row.
+
 Source: Feast 0.67, `feast.infra.key_encoding_utils.serialize_entity_key` and
 `feast.infra.online_stores.helpers._redis_key`, `_mmh3`.
 """
@@ -20,6 +22,7 @@ from contracts.online_values import decode_timestamp, decode_value, encode_value
 
 __all__ = [
     "KEY_TTL_SECONDS",
+    "TOMBSTONE_TTL_SECONDS",
     "StoredRow",
     "decode_row",
     "decode_timestamp",
@@ -32,13 +35,17 @@ __all__ = [
     "murmur3",
     "redis_key",
     "timestamp_field",
+    "tombstone_version",
     "version_field",
 ]
 
 KEY_TTL_SECONDS = 28 * 24 * 3600
 """Redis expiry only frees memory: four times late_horizon, far beyond twice session_horizon."""
+TOMBSTONE_TTL_SECONDS = KEY_TTL_SECONDS // 4
+"""late_horizon: after it nothing of before the withdrawal is delivered or made again. Longer where a row shares the hash."""
 
 STRING_TYPE = 2
+LAST_OF_INSTANT = 2**63 - 1
 MASK = 0xFFFFFFFF
 UINT32 = struct.Struct("<I")
 TYPE_AND_LENGTH = struct.Struct("<II")
@@ -48,8 +55,8 @@ VERSION = struct.Struct(">QQ")
 class StoredRow(NamedTuple):
     """A row as it was read.
 
-    `found` is False when the store holds none; `features` are then the declared defaults. Carried columns
-    (`View.carried`) stand among the features, None where missing.
+    `found` is False when the store holds none, or a tombstone; `features` are then the declared defaults. Carried
+    columns (`View.carried`) stand among the features, None where missing.
     """
 
     found: bool
@@ -104,6 +111,11 @@ def decode_version(data: bytes) -> tuple[int, int]:
     return first, second
 
 
+def tombstone_version(changed_at: int) -> tuple[int, int]:
+    """The version that a choice made at `changed_at` (epoch µs) leaves: no row of that instant or before lands on it."""
+    return changed_at, LAST_OF_INSTANT
+
+
 def fields_of(view: View) -> list[bytes]:
     """The fields of one HMGET that reads the whole view: stored columns, timestamp, version."""
     return list(_fields_of(view))
@@ -120,10 +132,13 @@ def decode_row(view: View, values: Sequence[bytes | None]) -> StoredRow:
         name: default if data is None else decode_value(data)
         for (name, default), data in zip(_defaults_of(view), columns, strict=True)
     }
+    if stamp is None:
+        # Fields without a timestamp are nobody's row, and still say that something is wrong to who checks them.
+        return StoredRow(False, None, None, features)
     return StoredRow(
-        found=stamp is not None,
+        found=True,
         version=None if version is None else decode_version(version),
-        event_time_micros=None if stamp is None else decode_timestamp(stamp),
+        event_time_micros=decode_timestamp(stamp),
         features=features,
     )
 
