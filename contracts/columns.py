@@ -20,6 +20,7 @@ JSON_TYPES: dict[Kind, dict[str, Any]] = {
 }
 FLAT_EVENT_FIELDS = (*EVENT_FIELDS, *LEAD_FIELDS)
 EVENT_COLUMNS = (*(field.name for field in FLAT_EVENT_FIELDS), "items")
+ITEM_COLUMNS = tuple(field.name for field in ITEM_FIELDS)
 CATALOG_COLUMNS = tuple(field.name for field in CATALOG_FIELDS)
 
 
@@ -34,9 +35,11 @@ def spark_catalog_ddl() -> str:
     return _spark_columns(CATALOG_FIELDS)
 
 
-def flink_event_ddl(names: Collection[str] = EVENT_COLUMNS) -> str:
+def flink_event_ddl(
+    names: Collection[str] = EVENT_COLUMNS, item_fields: Collection[str] = ITEM_COLUMNS
+) -> str:
     """Columns of the flat event as Flink DDL, in the event's order; what is not named is not parsed."""
-    item = ", ".join(f"`{f.name}` {FLINK_TYPES[f.kind]}" for f in ITEM_FIELDS)
+    item = ", ".join(f"`{f.name}` {FLINK_TYPES[f.kind]}" for f in ITEM_FIELDS if f.name in item_fields)
     types = {f.name: FLINK_TYPES[f.kind] for f in FLAT_EVENT_FIELDS} | {"items": f"ARRAY<ROW<{item}>>"}
     return ",\n  ".join(f"`{name}` {types[name]}" for name in EVENT_COLUMNS if name in names)
 

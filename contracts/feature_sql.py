@@ -1,70 +1,251 @@
-"""The SQL of a declared feature, for Spark and for Flink.
+"""The SQL of a declared feature, for Spark and for Flink. `event_time` is an integer of microseconds in both.
 
-Both engines read the same text but for `LastK`: Flink calls the bounded aggregate `last_k` of
-infra/jars/flink, Spark sorts the collected rows. `event_time` is an integer of microseconds in both.
+Flink has one aggregate call a feature; what SQL has no good form for are small functions of infra/jars/flink. Spark has
+three expressions (`SparkParts`), because a day's events aggregate once and days merge at each cut: `collect` aggregates
+events, `merge` aggregates what several `collect`s gave, `finish` makes the value of either.
 """
 
 from __future__ import annotations
 
-from enum import StrEnum
+from dataclasses import dataclass
 
-from contracts.features import Count, Feature, LastK, Max, Min, Sum
+from contracts.features import (
+    DAY_MICROS,
+    ByDay,
+    Count,
+    DistinctCount,
+    Feature,
+    First,
+    Last,
+    LastK,
+    Max,
+    Min,
+    Source,
+    Sum,
+    Switched,
+    TopCount,
+    TopK,
+)
+
+# Columns that no event carries: in Spark's SQL, and in Flink's.
+COMPUTED_COLUMNS = {
+    "event_hour": (
+        "CAST(pmod(event_time div 3600000000, 24) AS STRING)",
+        "CAST(MOD(event_time / 3600000000, 24) AS STRING)",
+    ),
+}
 
 
-class Engine(StrEnum):
-    SPARK = "spark"
-    FLINK = "flink"
+@dataclass(frozen=True, slots=True)
+class SparkParts:
+    """`merge` and `finish` are written over the column `name` that `collect` gave."""
+
+    collect: str
+    merge: str
+    finish: str
 
 
-DAY_MICROS = 24 * 3600 * 1_000_000
-
-
-def expression(feature: Feature, engine: Engine, cut_end_micros: int | None = None) -> str:
+def spark_expression(feature: Feature, cut_end_micros: int | None = None) -> str:
     """`<aggregate> AS <name>` over flat events.
 
     Args:
         cut_end_micros: the end of the cut, for features over trailing days.
 
     Raises:
-        ValueError: the feature needs a cut and none is given, or it is not an aggregate of events.
+        ValueError: the feature needs a cut and none is given, or it is not an aggregate of one entity's events.
     """
-    return f"{_aggregate(feature, engine, condition(feature, cut_end_micros))} AS {feature.name}"
+    parts = spark_parts(feature, "it", cut_end_micros)
+    return f"{_let('it', parts.collect, parts.finish)} AS {feature.name}"
+
+
+def flink_expression(feature: Feature, cut_end_micros: int | None = None) -> str:
+    """The same for Flink.
+
+    Raises:
+        ValueError: as `spark_expression`.
+    """
+    return f"{_flink(feature, condition(feature, cut_end_micros))} AS {feature.name}"
 
 
 def condition(feature: Feature, cut_end_micros: int | None) -> str:
-    """Which events the feature aggregates, in SQL; empty means all."""
+    """Which events the feature aggregates, in SQL that both read; empty means all."""
     parts = []
     if feature.events:
         names = ", ".join(f"'{name}'" for name in feature.events)
         parts.append(f"event_name IN ({names})")
+    parts += [f"{column} = '{value}'" for column, value in feature.where]
     if feature.days:
         if cut_end_micros is None:
             raise ValueError(f"{feature.name} looks back {feature.days} days and needs a cut")
-        parts.append(f"event_time >= {cut_end_micros - feature.days * DAY_MICROS}")
-    if isinstance(feature.aggregate, LastK):
-        parts.append(f"{feature.aggregate.column} IS NOT NULL")
+        time = "effective_time" if feature.source is Source.CATALOG else "event_time"
+        parts.append(f"{time} >= {cut_end_micros - feature.days * DAY_MICROS}")
     return " AND ".join(parts)
 
 
-def _aggregate(feature: Feature, engine: Engine, condition: str) -> str:
-    only = f" FILTER (WHERE {condition})" if condition else ""
+def spark_parts(feature: Feature, name: str, cut_end_micros: int | None = None) -> SparkParts:
+    """The three expressions; `collect` reads events, the others the column `name`.
+
+    Conditions are CASEs rather than FILTERs, which Spark does not know in windows.
+
+    Raises:
+        ValueError: as `spark_expression`.
+    """
+    only = condition(feature, cut_end_micros)
+
+    def kept(sql: str) -> str:
+        return f"CASE WHEN {only} THEN {sql} END" if only else sql
+
     match feature.aggregate:
-        case Count():
-            return f"COUNT(*){only}"
+        case Count(column):
+            counted = kept("1" if column is None else _spark_column(column))
+            return SparkParts(f"COUNT({counted})", f"COALESCE(SUM({name}), 0)", name)
         case Sum(column):
-            return f"COALESCE(SUM({column}){only}, 0)"
+            return SparkParts(
+                f"COALESCE(SUM({kept(_spark_column(column))}), 0)", f"COALESCE(SUM({name}), 0)", name
+            )
         case Min(column):
-            return f"MIN({column}){only}"
+            return SparkParts(f"MIN({kept(_spark_column(column))})", f"MIN({name})", name)
         case Max(column):
-            return f"MAX({column}){only}"
+            return SparkParts(f"MAX({kept(_spark_column(column))})", f"MAX({name})", name)
+        case DistinctCount(column):
+            collect = f"collect_set({kept(_spark_column(column))})"
+            finish = f"CAST(size(array_distinct({name})) AS BIGINT)"
+            return SparkParts(collect, _flattened(name), finish)
+        case First(column):
+            collect = f"MIN({_placed(column, only)})"
+            return SparkParts(collect, f"MIN({name})", f"{name}.value")
+        case Last(column):
+            collect = f"MAX({_placed(column, only)})"
+            return SparkParts(collect, f"MAX({name})", f"{name}.value")
         case LastK(column, k):
-            return _last_k(column, k, engine, only)
+            newest = f"slice(sort_array({{}}, false), 1, {k})"
+            collect = newest.format(f"collect_list({_placed(column, only)})")
+            values = f"transform({newest.format(name)}, row -> row.value)"
+            return SparkParts(collect, _flattened(name), _null_if_empty(values, name))
+        case TopK(column, k):
+            top = f"transform(slice({_by_frequency(name)}, 1, {k}), row -> row.value)"
+            return SparkParts(
+                _counted(kept(_spark_column(column))), _flattened(name), _null_if_empty(top, name)
+            )
+        case TopCount(column):
+            most = f"COALESCE(-element_at({_by_frequency(name)}, 1).less, 0)"
+            finish = f"CASE WHEN size({name}) = 0 THEN 0 ELSE {most} END"
+            return SparkParts(_counted(kept(_spark_column(column))), _flattened(name), finish)
+        case ByDay(days, column):
+            n = kept("1" if column is None else _spark_column(column))
+            day = "CAST(timestamp_micros(event_time) AS DATE)"
+            return SparkParts(
+                f"collect_list(struct({day} AS day, {n} AS n))", _flattened(name), _spark_by_day(name, days)
+            )
+        case Switched(column, switch, on, k):
+            row = f"struct({column} AS value, event_time, event_id, {switch} = '{on}' AS on)"
+            case_row = f"CASE WHEN {_and(only, f'{column} IS NOT NULL')} THEN {row} END"
+            return SparkParts(f"collect_list({case_row})", _flattened(name), _spark_switched(name, k))
         case other:
-            raise ValueError(f"{feature.name} is {other}, not an aggregate of events")
+            raise ValueError(f"{feature.name} is {other}, not an aggregate of one entity's events")
 
 
-def _last_k(column: str, k: int, engine: Engine, only: str) -> str:
-    if engine is Engine.FLINK:
-        return f"last_k({column}, event_time, event_id, {k}){only}"
-    rows = f"collect_list(struct(event_time, event_id, {column} AS value)){only}"
-    return f"transform(slice(sort_array({rows}, false), 1, {k}), row -> row.value)"
+def _spark_column(column: str) -> str:
+    return COMPUTED_COLUMNS[column][0] if column in COMPUTED_COLUMNS else column
+
+
+def _flink_column(column: str) -> str:
+    return COMPUTED_COLUMNS[column][1] if column in COMPUTED_COLUMNS else column
+
+
+def _and(*conditions: str) -> str:
+    return " AND ".join(part for part in conditions if part)
+
+
+def _placed(column: str, only: str) -> str:
+    """A value with its place in the order of events; null where the event does not count."""
+    sql = _spark_column(column)
+    row = f"struct(event_time, event_id, {sql} AS value)"
+    return f"CASE WHEN {_and(only, f'{sql} IS NOT NULL')} THEN {row} END"
+
+
+def _flattened(name: str) -> str:
+    return f"flatten(collect_list({name}))"
+
+
+def _null_if_empty(values: str, name: str) -> str:
+    return f"CASE WHEN size({name}) > 0 THEN {values} END"
+
+
+def _counted(sql: str) -> str:
+    """Values with how often each occurs, so that a day's part is no longer than its different values."""
+    of_each = "transform(array_distinct(it), v -> struct(v AS value, size(filter(it, o -> o = v)) AS n))"
+    return _let("it", f"collect_list({sql})", of_each)
+
+
+def _let(name: str, sql: str, body: str) -> str:
+    """`body` with `name` for the value of `sql`, which is worked out once."""
+    return f"element_at(transform(array({sql}), {name} -> {body}), 1)"
+
+
+def _by_frequency(name: str) -> str:
+    """Distinct values, most frequent first, then by value: `less` is minus the frequency."""
+    total = f"aggregate(filter({name}, row -> row.value = v), 0L, (sum, row) -> sum + row.n)"
+    return f"sort_array(transform(array_distinct(transform({name}, row -> row.value)), v -> struct(-{total} AS less, v AS value)))"
+
+
+def _spark_by_day(name: str, days: int) -> str:
+    newest = f"array_max(transform({name}, row -> row.day))"
+    kept = f"filter({name}, row -> row.n IS NOT NULL AND row.day > date_sub({newest}, {days}))"
+    sums = (
+        f"transform(sort_array(array_distinct(transform({kept}, row -> row.day)), false), d -> struct(d AS day, "
+        f"aggregate(filter({kept}, row -> row.day = d), 0L, (sum, row) -> sum + row.n) AS n))"
+    )
+    entries = f"transform(filter({sums}, row -> row.n > 0), row -> concat(CAST(row.day AS STRING), '=', CAST(row.n AS STRING)))"
+    return f"nullif({entries}, CAST(array() AS ARRAY<STRING>))"
+
+
+def _spark_switched(name: str, k: int) -> str:
+    values = f"array_distinct(transform({name}, row -> row.value))"
+    newest = (
+        f"transform({values}, v -> array_max(transform(filter({name}, row -> row.value = v), "
+        "row -> struct(row.event_time, row.event_id, row.value, row.on))))"
+    )
+    kept = f"filter(slice(sort_array({newest}, false), 1, {k}), row -> row.on)"
+    return f"nullif(transform({kept}, row -> row.value), CAST(array() AS ARRAY<STRING>))"
+
+
+def _flink(feature: Feature, only: str) -> str:
+    filtered = f" FILTER (WHERE {only})" if only else ""
+
+    def present(column: str) -> str:
+        return f" FILTER (WHERE {_and(only, f'{_flink_column(column)} IS NOT NULL')})"
+
+    def of(column: str) -> str:
+        return _flink_column(column)
+
+    match feature.aggregate:
+        case Count(None):
+            return f"COUNT(*){filtered}"
+        case Count(column) if column is not None:
+            return f"COUNT({of(column)}){filtered}"
+        case Sum(column):
+            return f"COALESCE(SUM({of(column)}){filtered}, 0)"
+        case Min(column):
+            return f"MIN({of(column)}){filtered}"
+        case Max(column):
+            return f"MAX({of(column)}){filtered}"
+        case DistinctCount(column):
+            return f"COUNT(DISTINCT {of(column)}){filtered}"
+        case First(column):
+            return f"first_of({of(column)}, event_time, event_id){present(column)}"
+        case Last(column):
+            return f"last_of({of(column)}, event_time, event_id){present(column)}"
+        case LastK(column, k):
+            return f"last_k({of(column)}, event_time, event_id, {k}){present(column)}"
+        case TopK(column, k):
+            return f"top_k({of(column)}, {k}){present(column)}"
+        case TopCount(column):
+            return f"COALESCE(top_count({of(column)}){present(column)}, 0)"
+        case ByDay(days, column):
+            n = "CAST(1 AS BIGINT)" if column is None else of(column)
+            return f"by_day(CASE WHEN {only} THEN {n} END, event_time, {days})"
+        case Switched(column, switch, on, k):
+            return f"switched_on({column}, {switch} = '{on}', event_time, event_id, {k}){present(column)}"
+        case other:
+            raise ValueError(f"{feature.name} is {other}, not an aggregate of one entity's events")

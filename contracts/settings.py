@@ -1,7 +1,8 @@
 """The settings: one frozen value, built once in a `main` from the environment and handed on.
 
 `BRAID_VAR` is where state lives (default `var/` of the project), `BRAID_DATA` where the real data lies,
-`BRAID_PORT_BASE` the first of the loopback ports, `BRAID_RUNNER` how Airflow's tasks are run. What differs
+`BRAID_PORT_BASE` the first of the loopback ports, `BRAID_RUNNER` how Airflow's tasks are run, `BRAID_REJECT_SHARE` the share
+of refused records that stops a day, `BRAID_ALARM_WEBHOOK` a URL that alarms are posted to. What differs
 between a laptop and a cluster is this file's environment, nothing else.
 """
 
@@ -18,6 +19,7 @@ from contracts.errors import SettingsError
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_PORT_BASE = 18700
+DEFAULT_REJECT_SHARE = 0.3
 PORTS = (
     "redis",
     "kafka",
@@ -38,18 +40,19 @@ PORTS = (
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """Kafka's topics. Keys: events by visitor_id, catalog by item_id, online_features by view and entity."""
+    """Kafka's topics. Keys: events by visitor_id, catalog by item_id, online_features and item_trends by view and entity."""
 
     events_raw: str = "events_raw"
     events: str = "events"
     rejected_events: str = "rejected_events"
     catalog: str = "catalog"
     online_features: str = "online_features"
+    item_trends: str = "item_trends"
     decisions: str = "decisions"
 
     @property
     def compacted(self) -> frozenset[str]:
-        return frozenset({self.catalog, self.online_features})
+        return frozenset({self.catalog, self.online_features, self.item_trends})
 
 
 TOPICS = Topics()
@@ -68,7 +71,11 @@ class Settings:
     publish_delay: timedelta = timedelta(hours=2)
     session_horizon: timedelta = timedelta(hours=24)
     late_horizon: timedelta = timedelta(days=7)
+    trend_disorder: timedelta = timedelta(seconds=10)
     session_max_events: int = 1000
+    reject_share: float = DEFAULT_REJECT_SHARE
+    """Above this share of records refused at the door a day stops at the gate."""
+    alarm_webhook: str | None = None
     feast_project: str = "braid"
 
     def port(self, name: str) -> int:
@@ -155,7 +162,29 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
         data=_data_folder(env),
         port_base=int(base),
         runner=env.get("BRAID_RUNNER", "process"),
+        reject_share=_share(env, "BRAID_REJECT_SHARE", DEFAULT_REJECT_SHARE),
+        alarm_webhook=_url(env, "BRAID_ALARM_WEBHOOK"),
     )
+
+
+def _share(env: Mapping[str, str], name: str, default: float) -> float:
+    text = env.get(name)
+    if text is None:
+        return default
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 < share <= 1:
+        raise SettingsError(f"{name}={text!r}: give a share above 0 and at most 1")
+    return share
+
+
+def _url(env: Mapping[str, str], name: str) -> str | None:
+    url = env.get(name)
+    if url and not url.startswith(("http://", "https://")):
+        raise SettingsError(f"{name}={url!r}: give an http or https URL")
+    return url or None
 
 
 def _data_folder(env: Mapping[str, str]) -> Path | None:

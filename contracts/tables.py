@@ -47,6 +47,7 @@ TABLES = {
               "cut_on", 120),
         Table("gold_consent", "Each shopper's newest choice at each cut", ("shopper_id", "cut_on"), "gold", "cut_on", 120),
         Table("gold_session_features", "The session view after each event", ("event_id",), "gold", "event_on", 120),
+        Table("gold_shopper_features", "The shopper view after each event", ("event_id",), "gold", "event_on", 120),
         Table("gold_label_rows", "Entity rows for training: each added item and what preceded it", ("event_id",), "gold",
               "event_on", 120),
         Table("gold_training_examples", "What Feast's historical retrieval returns for the label rows", ("event_id",),

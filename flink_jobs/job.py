@@ -67,6 +67,7 @@ def _options(settings: Settings, name: str) -> dict[str, str]:
         # newest row per key of 20 ms instead.
         "table.exec.mini-batch.enabled": "false",
         "table.exec.source.idle-timeout": "1 s",
+        "table.local-time-zone": "UTC",
         # A foreign record without a key is dropped; it must not stop the job.
         "table.exec.sink.not-null-enforcer": "DROP",
     }

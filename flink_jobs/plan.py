@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from flink_jobs.job import ENTRY_CLASS, Job
-from flink_jobs.rest import ClusterError
+from flink_jobs.rest import ClusterError, told
 
 
 def explain(job: Job, jars: Path) -> str:
@@ -20,7 +20,7 @@ def explain(job: Job, jars: Path) -> str:
     words = ["java", "-Xmx512m", "-cp", path, ENTRY_CLASS, *job.arguments, "--explain", "true"]
     done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
     if done.returncode != 0:
-        raise ClusterError(f"the planner refuses the SQL: {done.stderr[-4000:]}")
+        raise ClusterError(f"the planner refuses the SQL: {told(done.stderr)}")
     return done.stdout
 
 

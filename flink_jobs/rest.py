@@ -69,10 +69,14 @@ class Cluster:
 
 
 def _causes(text: bytes) -> str:
-    """The lines of a Java stack trace that say something."""
+    """What the cluster's errors say."""
     try:
-        errors = "\n".join(json.loads(text).get("errors", []))
+        return told("\n".join(json.loads(text).get("errors", [])))
     except ValueError:
-        errors = text.decode("utf-8", "replace")
-    told = [line for line in errors.splitlines() if line and not line.startswith(("\tat ", "\t... "))]
-    return "\n".join(told)[:4000]
+        return told(text.decode("utf-8", "replace"))
+
+
+def told(trace: str) -> str:
+    """The lines of a Java stack trace that say something."""
+    lines = [line for line in trace.splitlines() if line and not line.startswith(("\tat ", "\t... "))]
+    return "\n".join(lines)[:4000]

@@ -1,30 +1,54 @@
-"""The stream job as Flink SQL, rendered from the contracts: `events` in, `online_features` out.
+"""The stream job as Flink SQL, rendered from the contracts: `events` in, `online_features` and `item_trends` out.
 
 One visitor's events lie in one partition of `events`, so their offset order is the order of the stream.
 `FirstOfEach` drops repeated event_ids without leaving it (a ROW_NUMBER would), and each grouped aggregate emits
 at once: no watermark is waited for. A row with events_seen = n is therefore made of the first n events of its
-key in offset order, which is how Spark recomputes it.
+key in offset order, which is how Spark recomputes it. Trends alone are event-time windows, and wait.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 from contracts.clock import MICROSECOND
 from contracts.columns import flink_event_ddl
 from contracts.consent import state_sql
-from contracts.events import shopper_sql
-from contracts.feature_sql import Engine, expression
-from contracts.features import CONSENT, SESSION, FeatureType, View
+from contracts.events import LEAD_FIELDS, shopper_sql
+from contracts.feature_sql import flink_expression
+from contracts.features import (
+    CONSENT,
+    ITEM_TRENDS,
+    SESSION,
+    SHOPPER,
+    Computed,
+    CoVisited,
+    Feature,
+    FeatureType,
+    Source,
+    Strand,
+    View,
+)
 from contracts.settings import TOPICS, Settings
+from flink_jobs.trends import events_by_item, insert_trends
 
 GROUP = "braid-stream"
 HOUR = timedelta(hours=1)
-# Wall time after a key's last event; it only frees memory. Sessions: more than twice session_horizon. Consent: as
-# long as the choice is believed. Repeated event_ids: twice late_horizon (see `flink_jobs.job`).
+STREAM_VIEWS = (SESSION, SHOPPER, CONSENT, *ITEM_TRENDS)
+FUNCTIONS = {
+    "first_of_each": "FirstOfEach",
+    "last_k": "LastK",
+    "first_of": "FirstOf",
+    "last_of": "LastOf",
+    "top_k": "TopK",
+    "top_count": "TopCount",
+    "by_day": "ByDay",
+    "switched_on": "SwitchedOn",
+}
+# Wall time after a key's last event; it only frees memory. Sessions: more than twice session_horizon. Shoppers and
+# consent: as long as the row is believed. Repeated event_ids: twice late_horizon (see `flink_jobs.job`).
 SESSION_STATE_TTL = timedelta(hours=50)
-CONSENT_STATE_TTL = timedelta(seconds=CONSENT.freshness_seconds)
 FLINK_TYPES = {
     FeatureType.INT64: "BIGINT",
     FeatureType.STRING: "STRING",
@@ -45,9 +69,16 @@ EVENT_COLUMNS_READ = (
     "consent_email",
     "consent_push",
     "consent_changed_at",
-    "item_id",
-    "value_minor",
+    "context_channel",
+    "context_device",
     "search_term",
+    "engagement_ms",
+    "scroll_depth",
+    "preference_action",
+    "preference_scope",
+    "preference_value",
+    *(field.name for field in LEAD_FIELDS),
+    "items",
 )
 EVENT_COLUMNS_NEEDED = (
     "event_id",
@@ -59,6 +90,9 @@ EVENT_COLUMNS_NEEDED = (
 )
 
 
+PRESENT = " AND ".join(f"{name} IS NOT NULL" for name in EVENT_COLUMNS_NEEDED)
+
+
 @dataclass(frozen=True, slots=True)
 class Stream:
     """Where the job reads and writes; tests hand in their own topics."""
@@ -66,6 +100,7 @@ class Stream:
     bootstrap: str
     events: str = TOPICS.events
     online_features: str = TOPICS.online_features
+    item_trends: str = TOPICS.item_trends
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,32 +111,52 @@ class Query:
     inserts: tuple[str, ...]
 
 
-def render(settings: Settings, stream: Stream) -> Query:
-    """The whole job."""
+def render(
+    settings: Settings,
+    stream: Stream,
+    views: Sequence[View] = STREAM_VIEWS,
+    cut_end_micros: int | None = None,
+) -> Query:
+    """The whole job.
+
+    Args:
+        cut_end_micros: of batch views among `views`, the end of their cut: events before it count.
+    """
     return Query(
         (
-            "CREATE TEMPORARY FUNCTION last_k AS 'braid.flink.LastK'",
-            "CREATE TEMPORARY FUNCTION first_of_each AS 'braid.flink.FirstOfEach'",
-            _source(stream),
+            *(f"CREATE TEMPORARY FUNCTION {n} AS 'braid.flink.{cls}'" for n, cls in FUNCTIONS.items()),
+            _source(settings, stream),
             _read(),
             _once(),
-            _sink(SESSION, stream),
-            _sink(CONSENT, stream),
+            events_by_item(PRESENT),
+            *(_sink(view, stream) for view in views),
         ),
-        (_insert_session(settings), _insert_consent()),
+        tuple(_insert(view, settings, cut_end_micros) for view in views),
     )
 
 
 def key_columns(view: View) -> tuple[str, ...]:
     """The group key, which is the key of the row in the topic."""
-    return ("view", *view.join_keys, *(name for name in view.carried if name == "consent_changed_at"))
+    return ("view", *view.join_keys, *(("consent_changed_at",) if view.starts_empty else ()))
 
 
-def _source(stream: Stream) -> str:
+def features_of(view: View) -> tuple[Feature, ...]:
+    """The features that Flink can compute: aggregates of one entity's events."""
+    return tuple(
+        feature
+        for feature in view.features
+        if feature.source is not Source.CATALOG and not isinstance(feature.aggregate, Computed | CoVisited)
+    )
+
+
+def _source(settings: Settings, stream: Stream) -> str:
     # The door has validated every record; what is not JSON all the same (a foreign writer) must not stop
     # every shopper's features, so it is passed over.
+    disorder = int(settings.trend_disorder.total_seconds())
     return f"""CREATE TEMPORARY TABLE events (
-  {flink_event_ddl(EVENT_COLUMNS_READ)}
+  {flink_event_ddl(EVENT_COLUMNS_READ, ("item_id",))},
+  rowtime AS TO_TIMESTAMP_LTZ(event_time / 1000, 3),
+  WATERMARK FOR rowtime AS rowtime - INTERVAL '{disorder}' SECOND
 ) WITH (
   'connector' = 'kafka', 'topic' = '{stream.events}',
   'properties.bootstrap.servers' = '{stream.bootstrap}', 'properties.group.id' = '{GROUP}',
@@ -111,10 +166,9 @@ def _source(stream: Stream) -> str:
 
 
 def _read() -> str:
-    present = " AND ".join(f"{name} IS NOT NULL" for name in EVENT_COLUMNS_NEEDED)
     return f"""CREATE TEMPORARY VIEW events_read AS
-SELECT * FROM events
-WHERE {present}"""
+SELECT {", ".join(EVENT_COLUMNS_READ)} FROM events
+WHERE {PRESENT}"""
 
 
 def _once() -> str:
@@ -124,55 +178,77 @@ FROM first_of_each(event => TABLE events_read PARTITION BY visitor_id, uid => 'e
 
 
 def _sink(view: View, stream: Stream) -> str:
-    keys = ", ".join(key_columns(view))
     columns = ",\n  ".join(f"{name} {kind}" for name, kind in _columns(view))
+    if view.window_minutes:
+        # A window's row is written once: plain records, of which the compacted topic keeps the newest of each key.
+        keys, connector, topic = "", "kafka", stream.item_trends
+        more = f"'key.fields' = '{';'.join(key_columns(view))}'"
+    else:
+        keys = f",\n  PRIMARY KEY ({', '.join(key_columns(view))}) NOT ENFORCED"
+        connector, topic = "upsert-kafka", stream.online_features
+        more = "'sink.buffer-flush.max-rows' = '2000', 'sink.buffer-flush.interval' = '20 ms'"
     return f"""CREATE TEMPORARY TABLE {view.name}_rows (
-  {columns},
-  PRIMARY KEY ({keys}) NOT ENFORCED
+  {columns}{keys}
 ) WITH (
-  'connector' = 'upsert-kafka', 'topic' = '{stream.online_features}',
+  'connector' = '{connector}', 'topic' = '{topic}',
   'properties.bootstrap.servers' = '{stream.bootstrap}',
-  'properties.linger.ms' = '2', 'properties.compression.type' = 'lz4',
-  'sink.buffer-flush.max-rows' = '2000', 'sink.buffer-flush.interval' = '20 ms',
+  'properties.linger.ms' = '2', 'properties.compression.type' = 'lz4', {more},
   'key.format' = 'json', 'value.format' = 'json', 'sink.delivery-guarantee' = 'at-least-once'
 )"""
 
 
 def _columns(view: View) -> list[tuple[str, str]]:
     keys = [(name, "BIGINT" if name == "consent_changed_at" else "STRING") for name in key_columns(view)]
-    versions = [("newest_event_time", "BIGINT"), ("events_seen", "BIGINT")]
-    features = [(feature.name, FLINK_TYPES[feature.dtype]) for feature in view.features]
+    first = "window_end" if view.window_minutes else "newest_event_time"
+    versions = [(first, "BIGINT"), ("events_seen", "BIGINT")]
+    features = [(feature.name, FLINK_TYPES[feature.dtype]) for feature in features_of(view)]
     return [*((name, f"{kind} NOT NULL") for name, kind in keys), *versions, *features]
 
 
-def _insert_session(settings: Settings) -> str:
-    """Rows of sessions with `personalization`; what arrives later than session_horizon goes to batch only."""
-    horizon = settings.session_horizon // MICROSECOND
-    return f"""INSERT INTO {SESSION.name}_rows
-SELECT {_aggregates(SESSION, SESSION_STATE_TTL)}
+def _insert(view: View, settings: Settings, cut_end_micros: int | None) -> str:
+    """A view's rows: grouped, each at once after its event, or by windows."""
+    if view.window_minutes:
+        return insert_trends(view)
+    return f"""INSERT INTO {view.name}_rows
+SELECT {_aggregates(view, cut_end_micros)}
 FROM (
-  SELECT *, {_view_sql(SESSION)} AS view FROM events_once
-  WHERE consent_personalization = 'granted' AND received_time - event_time <= {horizon}
-) AS session_events
-GROUP BY {", ".join(key_columns(SESSION))}"""
+  SELECT *, {_view_sql(view)} AS view FROM ({_taken(view, settings, cut_end_micros)})
+) AS {view.name}_events
+GROUP BY {", ".join(key_columns(view))}"""
 
 
-def _insert_consent() -> str:
-    """The newest choice of each shopper, in time of choosing; it needs no consent to be known."""
-    return f"""INSERT INTO {CONSENT.name}_rows
-SELECT {_aggregates(CONSENT, CONSENT_STATE_TTL)}
-FROM (
-  SELECT event_time, {shopper_sql()} AS shopper_id, {state_sql()} AS consent_state, {_view_sql(CONSENT)} AS view
-  FROM events_once
-) AS consent_events
-GROUP BY {", ".join(key_columns(CONSENT))}"""
+def _taken(view: View, settings: Settings, cut_end_micros: int | None) -> str:
+    """The events that make a view's rows, with its keys.
+
+    Raises:
+        ValueError: a batch view has no cut.
+    """
+    late = f"received_time - event_time <= {settings.session_horizon // MICROSECOND}"
+    if view is CONSENT:
+        return f"SELECT *, {shopper_sql()} AS shopper_id, {state_sql()} AS consent_state FROM events_once"
+    granted = f"consent_{view.purpose} = 'granted'"
+    if view is SESSION:
+        return f"SELECT * FROM events_once WHERE {granted} AND {late}"
+    if view is SHOPPER:
+        return f"SELECT *, {shopper_sql()} AS shopper_id FROM events_once WHERE {granted} AND {late}"
+    if view.strand is not Strand.BATCH or cut_end_micros is None:
+        raise ValueError(f"the view {view.name} needs the end of a cut")
+    before = f"{granted} AND event_time < {cut_end_micros}"
+    if view.source is Source.ITEMS:
+        return f"SELECT {_BY_ITEM} WHERE {before}"
+    return f"SELECT * FROM events_once WHERE {before} AND user_id IS NOT NULL"
 
 
-def _aggregates(view: View, state_ttl: timedelta) -> str:
+_BY_ITEM = """event_id, event_name, event_time, visitor_id, session_id, named.item_id AS item_id
+  FROM events_once CROSS JOIN UNNEST(ARRAY_DISTINCT(items)) AS named (item_id)"""
+
+
+def _aggregates(view: View, cut_end_micros: int | None) -> str:
     """The select list, with how long this aggregate keeps its state after a key's last event."""
-    hint = f"/*+ STATE_TTL('{view.name}_events' = '{state_ttl // HOUR} h') */"
+    ttl = SESSION_STATE_TTL if view is SESSION else timedelta(seconds=view.freshness_seconds)
+    hint = f"/*+ STATE_TTL('{view.name}_events' = '{ttl // HOUR} h') */"
     versions = ("MAX(event_time) AS newest_event_time", "COUNT(*) AS events_seen")
-    features = (expression(feature, Engine.FLINK) for feature in view.features)
+    features = (flink_expression(feature, cut_end_micros) for feature in features_of(view))
     return f"{hint}\n  " + ",\n  ".join((*key_columns(view), *versions, *features))
 
 

@@ -12,7 +12,6 @@ from contracts.features import SESSION, USER
 from contracts.settings import TOPICS
 from spark_jobs import parity
 from spark_jobs.run import Run
-from spark_jobs.session_rows import GROUP
 
 EXAMPLES = 5
 STREAM_SOURCE = f"kafka:{TOPICS.events}"
@@ -38,7 +37,7 @@ def check_decisions(run: Run) -> dict[str, Any]:
 
 def session_counts(run: Run) -> dict[str, Any]:
     """`session_counts`: events of each session of the simulator's shoppers, as `visitor/session`, newest consent only."""
-    counted = _session_events(run).where(f"visitor_id LIKE '{SIMULATED}%'").groupBy(*GROUP).count()
+    counted = _session_events(run).where(f"visitor_id LIKE '{SIMULATED}%'").groupBy(*parity.GROUP).count()
     newest = counted.groupBy("visitor_id", "session_id").agg(
         F.max_by("count", "consent_changed_at").alias("n")
     )

@@ -1,48 +1,66 @@
 """Consent over time, pure: what is known of a shopper at each cut, as intervals of cuts.
 
-The choice that holds is the MAX of the encoded states (`contracts.consent`) that had arrived by a cut. It changes on few
-cuts, so it is kept as rows valid from one cut to another, and joined by range.
+The choice that holds is the MAX of the encoded states (`contracts.consent`) that had been received by a moment: a cut's
+publication, or the run's `consent_as_of`. Choices are read from bronze, so that a withdrawal counts though its own day is
+not cut yet, or was refused. A choice changes on few cuts, so it is kept as rows valid from one cut to another.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, datetime, timedelta
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
-from contracts.consent import DIGITS, PURPOSE_ORDER, TIME_DIGITS
+from contracts.clock import MICROSECOND, to_micros
+from contracts.consent import DIGITS, PURPOSE_ORDER, TIME_DIGITS, state_sql
+from contracts.events import shopper_sql
+from spark_jobs.bronze_rows import dated
 
 FOREVER = date(9999, 12, 31)
 FIRST = date(1970, 1, 1)
+PERSON = ("linked_user_id", "visitor_id")
 
 
-def choices(silver: DataFrame) -> DataFrame:
-    """What arrived of each shopper by each cut: the greatest state and the number of events, a row a device and link."""
-    return silver.groupBy("shopper_id", "linked_user_id", "visitor_id", "cut_on").agg(
-        F.max("consent_state").alias("state"), F.count("*").alias("events")
+def choices(events: DataFrame, publish_delay: timedelta, known_before: datetime | None = None) -> DataFrame:
+    """What was received of each shopper, by the first cut that was published after it (`known_on`).
+
+    Args:
+        events: flat events as they came (bronze); a repeated one changes nothing but `events`.
+        known_before: count what was received before this moment for every cut; None: each cut for itself.
+    """
+    received = events if known_before is None else events.where(f"received_time < {to_micros(known_before)}")
+    known_on = (
+        F.lit(FIRST) if known_before else F.expr(dated(f"received_time - {publish_delay // MICROSECOND}"))
+    )
+    keyed = received.select(
+        F.expr(shopper_sql()).alias("shopper_id"),
+        F.expr(state_sql()).alias("state"),
+        known_on.alias("known_on"),
+        F.struct("event_time", "event_id", "visitor_id", "session_id").alias("newest"),
+    )
+    return keyed.groupBy("shopper_id", "known_on").agg(
+        F.max("state").alias("state"), F.count("*").alias("events"), F.max("newest").alias("newest")
     )
 
 
-def shopper_times(arrived: DataFrame, known_at: date | None = None) -> DataFrame:
-    """`shopper_id`, `consent_state`, `events_seen`, valid from cut `valid_from` to cut `valid_to`.
+def shopper_times(chosen: DataFrame) -> DataFrame:
+    """`shopper_id`, `consent_state`, `newest`, `events_seen`, valid from cut `valid_from` to cut `valid_to`."""
+    return _intervals(chosen, ["shopper_id"])
+
+
+def person_times(chosen: DataFrame, silver: DataFrame) -> DataFrame:
+    """The newest choice under the user's and the device's key: per (`linked_user_id`, `visitor_id`), as intervals.
 
     Args:
-        arrived: `choices`.
-        known_at: count what was known at this cut for every cut; None: each cut for itself.
+        silver: whose distinct pairs of user and device are asked for.
     """
-    return _intervals(arrived, ["shopper_id"], known_at)
-
-
-def person_times(arrived: DataFrame, known_at: date | None = None) -> DataFrame:
-    """The newest choice under the user's and the device's key: per (`linked_user_id`, `visitor_id`), as intervals."""
-    people = arrived.select("linked_user_id", "visitor_id").distinct()
+    people = silver.select(*PERSON).distinct()
     keys = F.array(F.concat(F.lit("visitor:"), "visitor_id"), F.concat(F.lit("user:"), "linked_user_id"))
     keyed = people.withColumn("shopper_id", F.explode(keys)).where("shopper_id IS NOT NULL")
-    known = keyed.join(arrived.select("shopper_id", "cut_on", "state", "events"), "shopper_id")
-    return _intervals(known, ["linked_user_id", "visitor_id"], known_at).drop("events_seen")
+    return _intervals(keyed.join(chosen, "shopper_id"), PERSON).drop("events_seen", "newest")
 
 
 def granted(state: str, purpose: str) -> Column:
@@ -61,27 +79,20 @@ def usable(events: DataFrame, people: DataFrame, purpose: str) -> DataFrame:
     )
     same = (F.col("visitor_id") == F.col("p_visitor")) & F.col("linked_user_id").eqNullSafe(F.col("p_user"))
     happened = events.where(F.col(f"consent_{purpose}") == "granted")
-    return happened.join(F.broadcast(allowed), same, "inner").drop("p_visitor", "p_user")
+    return happened.join(allowed, same, "inner").drop("p_visitor", "p_user")
 
 
-def _intervals(arrived: DataFrame, keys: Sequence[str], known_at: date | None) -> DataFrame:
-    if known_at is not None:
-        known = arrived.where(F.col("cut_on") <= F.lit(known_at))
-        return known.groupBy(*keys).agg(
-            F.max("state").alias("consent_state"),
-            F.sum("events").alias("events_seen"),
-            F.lit(FIRST).alias("valid_from"),
-            F.lit(FOREVER).alias("valid_to"),
-        )
-    daily = arrived.groupBy(*keys, "cut_on").agg(
-        F.max("state").alias("state"), F.sum("events").alias("events")
+def _intervals(chosen: DataFrame, keys: Sequence[str]) -> DataFrame:
+    daily = chosen.groupBy(*keys, "known_on").agg(
+        F.max("state").alias("state"), F.sum("events").alias("events"), F.max("newest").alias("newest")
     )
-    past = Window.partitionBy(*keys).orderBy("cut_on").rowsBetween(Window.unboundedPreceding, 0)
-    following = F.lead("cut_on").over(Window.partitionBy(*keys).orderBy("cut_on"))
+    past = Window.partitionBy(*keys).orderBy("known_on").rowsBetween(Window.unboundedPreceding, 0)
+    following = F.lead("known_on").over(Window.partitionBy(*keys).orderBy("known_on"))
     return daily.select(
         *keys,
         F.max("state").over(past).alias("consent_state"),
+        F.max("newest").over(past).alias("newest"),
         F.sum("events").over(past).alias("events_seen"),
-        F.col("cut_on").alias("valid_from"),
+        F.col("known_on").alias("valid_from"),
         F.coalesce(F.date_sub(following, 1), F.lit(FOREVER)).alias("valid_to"),
     )

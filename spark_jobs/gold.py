@@ -13,10 +13,13 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from contracts.clock import to_micros
+from contracts.cuts import Cut
 from contracts.errors import GateError, SourceError
+from contracts.events import LEAD_FIELDS
 from contracts.expectations import FEATURES
 from contracts.tables import table_named
-from spark_jobs import consent_times, gold_rows, session_rows
+from spark_jobs import consent_times, gold_rows, stream_rows
 from spark_jobs.gates import Counted, pass_gate, refused
 from spark_jobs.run import Run, date_range
 
@@ -34,14 +37,27 @@ COLUMNS = (
     "consent_personalization",
     "consent_analytics",
     "consent_changed_at",
-    "item_id",
-    "value_minor",
+    "context_device",
+    "context_channel",
+    "context_country",
+    "context_campaign",
     "search_term",
+    "engagement_ms",
+    "scroll_depth",
+    "preference_action",
+    "preference_scope",
+    "preference_value",
+    *(field.name for field in LEAD_FIELDS),
+    "items",
     "source_partition",
     "source_offset",
     "event_on",
     "cut_on",
 )
+ITEM_COLUMNS = (
+    "event_id", "event_name", "event_time", "visitor_id", "session_id", "item_id", "items", "event_on", "cut_on",
+    "valid_from", "valid_to",
+)  # fmt: skip
 
 
 def run_gold(run: Run) -> None:
@@ -65,12 +81,11 @@ def first_cut(run: Run) -> date:
 
 
 def _silver(run: Run) -> DataFrame:
-    """What the newest cut and the consent asked for know, in the columns that gold reads."""
+    """What the newest cut knows, in the columns that gold reads."""
     found = run.read("silver_events")
     if found is None:
         raise SourceError("silver_events has not been written: run the job silver first")
-    known = max(run.cut, run.consent_cut or run.cut)
-    return found.where(f"cut_on <= DATE'{known}'").select(*COLUMNS)
+    return found.where(f"cut_on <= DATE'{run.cut}'").select(*COLUMNS)
 
 
 def _copies(run: Run, silver: DataFrame) -> DataFrame:
@@ -85,17 +100,30 @@ def _copies(run: Run, silver: DataFrame) -> DataFrame:
     return counted.select("copies", "row.*").where(run.between("cut_on"))
 
 
+def chosen(run: Run) -> DataFrame:
+    """The choices about consent that count for the run's cuts, from bronze.
+
+    Raises:
+        SourceError: bronze has not been written.
+    """
+    bronze = run.read("bronze_events")
+    if bronze is None:
+        raise SourceError("bronze_events has not been written: run the job bronze first")
+    delay = run.settings.publish_delay
+    published = Cut(run.cut, delay).published_at
+    known = bronze.where(f"received_time < {to_micros(run.consent_as_of or published)}")
+    return consent_times.choices(known, delay, run.consent_as_of)
+
+
 def _write(run: Run, silver: DataFrame) -> None:
     first, delay = first_cut(run), run.settings.publish_delay
     cuts = (first, run.cut, delay)
     cut = date_range("cut_on", first, run.cut)
-    events = silver.where(f"cut_on <= DATE'{run.cut}'")
-    arrived = consent_times.choices(silver).persist(StorageLevel.MEMORY_AND_DISK)
-    people = consent_times.person_times(arrived, run.consent_cut).persist(StorageLevel.MEMORY_AND_DISK)
-    shoppers = consent_times.shopper_times(arrived, run.consent_cut)
-    personal = consent_times.usable(events, people, "personalization")
-    analytic = consent_times.usable(events, people, "analytics")
-    run.replace("gold_consent", gold_rows.consent(shoppers, *cuts), cut)
+    choices = chosen(run).persist(StorageLevel.MEMORY_AND_DISK)
+    people = consent_times.person_times(choices, silver).persist(StorageLevel.MEMORY_AND_DISK)
+    personal = consent_times.usable(silver, people, "personalization")
+    analytic = consent_times.usable(silver, people, "analytics").select(*ITEM_COLUMNS)
+    run.replace("gold_consent", gold_rows.consent(consent_times.shopper_times(choices), *cuts), cut)
     run.replace("gold_user_features", gold_rows.user_features(personal, *cuts), cut)
     catalog = run.read("silver_catalog")
     if catalog is not None:
@@ -103,7 +131,7 @@ def _write(run: Run, silver: DataFrame) -> None:
         run.replace("gold_item_features", gold_rows.item_features(analytic, history, *cuts), cut)
     _write_events(run, personal, cut, first)
     people.unpersist()
-    arrived.unpersist()
+    choices.unpersist()
 
 
 def _write_events(run: Run, personal: DataFrame, cut: str, first: date) -> None:
@@ -111,8 +139,9 @@ def _write_events(run: Run, personal: DataFrame, cut: str, first: date) -> None:
     settings = run.settings
     late = settings.late_horizon.days + 1
     touched = f"{date_range('event_on', first - timedelta(days=late), run.cut)} AND {cut}"
-    reach = first - timedelta(days=session_rows.LOOK_BACK_DAYS)
-    recent = session_rows.in_time(personal, settings.session_horizon).where(f"cut_on >= DATE'{reach}'")
-    rows = session_rows.session_features(recent, settings.session_max_events)
-    run.replace("gold_session_features", rows.where(cut), touched)
+    taken = stream_rows.in_time(personal, settings.session_horizon)
+    for history in stream_rows.histories(settings.session_max_events):
+        recent = taken.where(stream_rows.reached(history, F.lit(first)))
+        rows = stream_rows.after_each_event(history, recent)
+        run.replace(history.view.table, rows.where(cut), touched)
     run.replace("gold_label_rows", gold_rows.label_rows(personal).where(cut), touched)

@@ -8,12 +8,13 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
-from contracts.features import ITEM_FEATURES, USER
+from contracts.features import ITEM, USER, Computed
+from spark_jobs import item_rows
 from spark_jobs.windows import at_cuts
 
 CATALOG_STATE = ("title", "category", "brand", "price_minor", "currency", "availability")
 STAMPS = ("cut_on", "event_timestamp", "created_timestamp")
-NAMES_OF_ITEMS = tuple(feature.name for feature in ITEM_FEATURES)
+CONTEXT = ("context_device", "context_channel", "context_country", "context_campaign")
 
 
 def user_features(usable: DataFrame, first: date, last: date, delay: timedelta) -> DataFrame:
@@ -23,8 +24,10 @@ def user_features(usable: DataFrame, first: date, last: date, delay: timedelta) 
         .drop("user_id")
         .withColumnRenamed("linked_user_id", "user_id")
     )
-    rows = at_cuts(known, "user_id", USER.features, first, last)
-    return stamped(rows, delay).select("user_id", *USER.feature_names, *STAMPS)
+    counted = tuple(feature for feature in USER.features if not isinstance(feature.aggregate, Computed))
+    rows = stamped(at_cuts(known, "user_id", counted, first, last), delay)
+    ended = rows.withColumn("user_cut_end_at", F.unix_micros("event_timestamp"))
+    return ended.select("user_id", *USER.feature_names, *STAMPS)
 
 
 def item_features(
@@ -33,30 +36,36 @@ def item_features(
     """Each item's features and newest catalog state at each cut; an item may lack either.
 
     Args:
-        usable: events usable for analytics; an event counts for its lead item.
+        usable: events usable for analytics, with `items`.
         history: `silver_catalog`.
     """
-    counted = at_cuts(usable.where("item_id IS NOT NULL"), "item_id", ITEM_FEATURES, first, last)
+    counted = item_rows.features_at_cuts(usable, history, first, last)
     joined = counted.join(_catalog_at_cuts(history, first, last), ["item_id", "cut_on"], "full_outer")
-    counts = [feature.name for feature in ITEM_FEATURES if feature.default == 0]
-    rows = stamped(joined.fillna(0, counts), delay)
-    return rows.select("item_id", *NAMES_OF_ITEMS, *CATALOG_STATE, *STAMPS)
+    zeros = [feature.name for feature in ITEM.features if feature.default == 0]
+    rows = stamped(joined.fillna(0, zeros), delay)
+    return rows.select("item_id", *ITEM.feature_names, *CATALOG_STATE, *STAMPS)
 
 
 def consent(times: DataFrame, first: date, last: date, delay: timedelta) -> DataFrame:
-    """Each shopper's newest choice at each cut."""
-    rows = _each_cut(times, first, last)
-    return stamped(rows, delay).select("shopper_id", "consent_state", "events_seen", *STAMPS)
+    """Each shopper's newest choice at each cut, and where it was last seen."""
+    rows = stamped(_each_cut(times, first, last), delay)
+    places = (F.col(f"newest.{key}").alias(f"consent_{key}") for key in ("visitor_id", "session_id"))
+    return rows.select("shopper_id", "consent_state", *places, "events_seen", *STAMPS)
 
 
 def label_rows(usable: DataFrame) -> DataFrame:
-    """Each added item of a shopper with `personalization`, 1 µs before it was added."""
+    """Each added item of a shopper with `personalization`, 1 µs before it was added.
+
+    The keys are those that a request has at that moment: the user only if the event itself names one.
+    """
     added = usable.where("event_name = 'add_to_cart' AND cut_on BETWEEN valid_from AND valid_to")
     return added.select(
         "event_id",
-        F.col("linked_user_id").alias("user_id"),
+        "user_id",
+        "shopper_id",
         "visitor_id",
         "session_id",
+        *CONTEXT,
         F.col("item_id").alias("label_item_id"),
         F.timestamp_micros(F.col("event_time") - 1).alias("event_timestamp"),
         "event_on",

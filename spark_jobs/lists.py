@@ -7,15 +7,18 @@ without one are unfinished.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from contracts.cuts import Cut
 from contracts.errors import SourceError
 from models.decide.artifacts import current_version, open_snapshot
 from spark_jobs import consent_times, list_rows
 from spark_jobs.exports import write_export
+from spark_jobs.gold import chosen
 from spark_jobs.run import Run
 
 TABLE = "gold_recommendations"
@@ -58,17 +61,18 @@ def _shoppers(run: Run, model_version: str) -> DataFrame:
     users, silver = run.read("gold_user_features"), run.read("silver_events")
     if users is None or silver is None:
         raise SourceError("gold_user_features has not been written: run the job gold first")
-    known_at = run.consent_cut or run.cut
-    arrived = consent_times.choices(silver.where(f"cut_on <= DATE'{known_at}'"))
-    people = consent_times.person_times(arrived, known_at)
-    chosen = list_rows.consenting(users.where(cut), people).select("user_id", "user_last_items")
+    at_once = replace(
+        run, consent_as_of=run.consent_as_of or Cut(run.cut, run.settings.publish_delay).published_at
+    )
+    people = consent_times.person_times(chosen(at_once), silver.where(f"cut_on <= DATE'{run.cut}'"))
+    asked = list_rows.consenting(users.where(cut), people).select("user_id", "user_last_items")
     vectors = run.read("gold_user_embeddings")
     if vectors is None:
         empty = F.lit(None)
-        return chosen.select(
+        return asked.select(
             "*", empty.cast("array<float>").alias("vector"), empty.cast("string").alias("model")
         )
     of_cut = vectors.where(cut).select(
         "user_id", F.col("user_vector").alias("vector"), F.col("user_vector_model").alias("model")
     )
-    return chosen.join(of_cut, "user_id", "left")
+    return asked.join(of_cut, "user_id", "left")

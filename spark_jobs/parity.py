@@ -13,15 +13,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
-from contracts.features import SESSION, USER, FeatureType, View
-from spark_jobs.session_rows import GROUP, in_time, session_at
+from contracts.features import SESSION, USER, View
+from spark_jobs.stream_rows import SPARK_TYPES, in_time, of_set
 
 ROW = "ARRAY<STRUCT<view STRING, key MAP<STRING, STRING>, found BOOLEAN, version ARRAY<BIGINT>, features STRUCT<{}>>>"
-SPARK_TYPES = {
-    FeatureType.INT64: "BIGINT",
-    FeatureType.STRING: "STRING",
-    FeatureType.STRING_LIST: "ARRAY<STRING>",
-}
+GROUP = (*SESSION.join_keys, "consent_changed_at")
 PLACE = ("visitor_id", "session_id", "consent_changed_at", "events_seen")
 
 
@@ -55,7 +51,7 @@ def expected_sessions(used: DataFrame, events: DataFrame) -> DataFrame:
         .where("nth <= events_seen")
         .withColumnRenamed("events_seen", "wanted")
     )
-    return session_at(prefix, [*GROUP, "wanted"]).drop("wanted")
+    return of_set(SESSION, prefix, [*GROUP, "wanted"]).drop("wanted")
 
 
 def session_differences(used: DataFrame, expected: DataFrame) -> DataFrame:
@@ -81,18 +77,9 @@ def user_differences(used: DataFrame, cuts: DataFrame) -> DataFrame:
 
 
 def _compared(used: DataFrame, expected: DataFrame, keys: Sequence[str], columns: Sequence[str]) -> DataFrame:
-    """Rows side by side; an empty list and no list read the same."""
-    lists = {f.name for f in (*SESSION.features, *USER.features) if f.dtype is FeatureType.STRING_LIST}
-
-    def shown(name: str):  # type: ignore[no-untyped-def]
-        return (
-            F.coalesce(F.col(name), F.array().cast("array<string>")).alias(name)
-            if name in lists
-            else F.col(name)
-        )
-
-    left = used.select("decision_id", *keys, F.struct(*map(shown, columns)).alias("used"))
-    right = expected.select(*keys, F.struct(*map(shown, columns)).alias("expected"))
+    """Rows side by side."""
+    left = used.select("decision_id", *keys, F.struct(*columns).alias("used"))
+    right = expected.select(*keys, F.struct(*columns).alias("expected"))
     joined = left.join(right, list(keys), "left")
     same = F.col("used").eqNullSafe(F.col("expected"))
     return joined.select(

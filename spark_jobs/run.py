@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -21,7 +21,7 @@ class Run:
     """The cuts `first` to `cut`, and everything a job needs to make them.
 
     Attributes:
-        consent_as_of: up to when consent is known; None: each cut knows what was known at its publication.
+        consent_as_of: choices received before it count; None: for each cut those received before its publication.
         source: where bronze reads: `kafka`, or `days:<name>`.
         rows: table → rows its last commit of this run wrote.
     """
@@ -37,14 +37,6 @@ class Run:
     @property
     def days(self) -> list[date]:
         return days_between(self.first, self.cut)
-
-    @property
-    def consent_cut(self) -> date | None:
-        """The newest cut that was published at `consent_as_of`; None when each cut counts for itself."""
-        if self.consent_as_of is None:
-            return None
-        known = self.consent_as_of.astimezone(UTC) - self.settings.publish_delay
-        return known.date() - timedelta(days=1)
 
     def read(self, table: str) -> DataFrame | None:
         """The table, or None before its first write."""

@@ -6,58 +6,81 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from contracts.accumulators import compute
 from contracts.cuts import Cut, days_between
-from contracts.feature_sql import Engine, expression
-from contracts.features import SESSION, USER, USER_EMBEDDING, Feature
+from contracts.feature_sql import SparkParts, flink_expression, spark_expression, spark_parts
+from contracts.features import DERIVED, EVERY_VIEW, Request, derive
 
-SESSION_FEATURES = {feature.name: feature for feature in SESSION.features}
-USER_FEATURES = {feature.name: feature for feature in USER.features}
+FEATURES = {feature.name: feature for view in EVERY_VIEW for feature in view.features}
+EVENT = {"event_name": "purchase", "event_time": 0}
 
 
 @pytest.mark.parametrize(
     ("name", "flink"),
     [
-        ("session_carts", "COUNT(*) FILTER (WHERE event_name IN ('add_to_cart')) AS session_carts"),
+        ("session_carts", "COUNT(*) FILTER (WHERE event_name IN ('add_to_cart'))"),
         (
             "session_carted_minor",
-            "COALESCE(SUM(value_minor) FILTER (WHERE event_name IN ('add_to_cart')), 0) AS session_carted_minor",
+            "COALESCE(SUM(value_minor) FILTER (WHERE event_name IN ('add_to_cart')), 0)",
         ),
-        ("session_first_event_at", "MIN(event_time) AS session_first_event_at"),
+        ("session_first_event_at", "MIN(event_time)"),
         (
             "session_last_searches",
             "last_k(search_term, event_time, event_id, 5) "
-            "FILTER (WHERE event_name IN ('search') AND search_term IS NOT NULL) AS session_last_searches",
+            "FILTER (WHERE event_name IN ('search') AND search_term IS NOT NULL)",
+        ),
+        (
+            "shopper_muted_items",
+            "switched_on(preference_value, preference_action = 'mute', event_time, event_id, 50) "
+            "FILTER (WHERE event_name IN ('preference_set') AND preference_scope = 'item' "
+            "AND preference_value IS NOT NULL)",
+        ),
+        (
+            "shopper_impressions_by_day",
+            "by_day(CASE WHEN event_name IN ('view_item_list') THEN item_count END, event_time, 8)",
         ),
     ],
 )
 def test_flink_reads(name: str, flink: str) -> None:
-    assert expression(SESSION_FEATURES[name], Engine.FLINK) == flink
+    assert flink_expression(FEATURES[name]) == f"{flink} AS {name}"
 
 
-def test_spark_sorts_what_flink_keeps_sorted() -> None:
-    assert expression(SESSION_FEATURES["session_last_searches"], Engine.SPARK) == (
-        "transform(slice(sort_array(collect_list(struct(event_time, event_id, search_term AS value)) "
-        "FILTER (WHERE event_name IN ('search') AND search_term IS NOT NULL), false), 1, 5), row -> row.value) "
-        "AS session_last_searches"
-    )
+def test_a_day_and_its_merge_are_one_declaration() -> None:
+    parts = spark_parts(FEATURES["session_carted_minor"], "x")
+    only = "CASE WHEN event_name IN ('add_to_cart') THEN value_minor END"
+    assert parts == SparkParts(f"COALESCE(SUM({only}), 0)", "COALESCE(SUM(x), 0)", "x")
 
 
 def test_trailing_days_end_at_the_cut() -> None:
-    text = expression(USER_FEATURES["user_purchases_30d"], Engine.SPARK, 100 * 86_400_000_000)
-    # 100 - 30 = 70 days of 86,400,000,000 µs
-    assert "event_time >= 6048000000000)" in text
+    for expression in (spark_expression, flink_expression):
+        text = expression(FEATURES["user_purchases_30d"], 100 * 86_400_000_000)
+        # 100 - 30 = 70 days of 86,400,000,000 µs
+        assert "event_time >= 6048000000000" in text
 
 
-@pytest.mark.parametrize("feature", [USER_FEATURES["user_purchases_30d"], USER_EMBEDDING.features[0]])
-def test_what_is_no_aggregate_or_lacks_its_cut_is_refused(feature: Feature) -> None:
-    with pytest.raises(ValueError, match=feature.name):
-        expression(feature, Engine.SPARK)
+@pytest.mark.parametrize("name", ["user_purchases_30d", "user_vector", "item_covisited_7d"])
+def test_what_is_no_aggregate_of_its_events_or_lacks_its_cut_is_refused(name: str) -> None:
+    for refuse in (spark_expression, flink_expression, lambda feature: compute(feature, [EVENT])):
+        with pytest.raises(ValueError, match=name):
+            refuse(FEATURES[name])
 
 
-@pytest.mark.parametrize("feature", [f for f in SESSION.features if f.name != "session_last_items"])
-def test_both_engines_read_the_same_but_for_lists(feature: Feature) -> None:
-    same = expression(feature, Engine.SPARK) == expression(feature, Engine.FLINK)
-    assert same == (not feature.name.startswith("session_last_") or feature.name.endswith("_at"))
+def test_a_feature_is_named_once_and_after_its_entity() -> None:
+    names = [feature.name for view in EVERY_VIEW for feature in view.features] + [one.name for one in DERIVED]
+    assert len(names) == len(set(names))
+    for view in EVERY_VIEW:
+        entity = view.name.split("_")[0]
+        assert all(feature.name.startswith(f"{entity}_") for feature in view.features)
+
+
+def test_derived_features_read_what_is_stored() -> None:
+    stored = {name for view in EVERY_VIEW for name, _ in view.stored_columns}
+    assert {name for one in DERIVED for name in one.inputs} <= stored
+    # Of nobody every derived feature of rows is its default.
+    nobody = derive({}, Request(now=0))
+    assert {one.name: nobody[one.name] for one in DERIVED if one.inputs} == {
+        one.name: one.default for one in DERIVED if one.inputs
+    }
 
 
 def test_a_cut_ends_at_midnight_and_is_published_two_hours_later() -> None:

@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from contracts.catalog import CATALOG_FIELDS
 from contracts.clock import to_micros
-from contracts.columns import CATALOG_COLUMNS, EVENT_COLUMNS, spark_event_ddl
+from contracts.columns import CATALOG_COLUMNS, EVENT_COLUMNS, ITEM_COLUMNS, spark_event_ddl
 from spark_jobs import silver_rows
 
 SOURCE = "hand"
@@ -31,7 +31,10 @@ def event(event_id: str, when: str, name: str = "view_item", **fields: Any) -> d
     base = dict.fromkeys(EVENT_COLUMNS) | GRANTED
     base |= {"event_id": event_id, "event_name": name, "schema_version": "1", "event_time": moment}
     base |= {"received_time": moment, "visitor_id": "v1", "session_id": "s1", "platform": "web", "items": []}
-    return base | {"consent_changed_at": at("01-01 00:00"), "item_id": None, "value_minor": 0} | fields
+    base |= {"consent_changed_at": at("01-01 00:00"), "item_count": 0, "pieces": 0, "value_minor": 0}
+    if fields.get("item_id"):
+        base["items"] = [dict.fromkeys(ITEM_COLUMNS) | {"item_id": fields["item_id"]}]
+    return base | fields
 
 
 def update(item_id: str, when: str, price_minor: int, **fields: Any) -> dict[str, Any]:

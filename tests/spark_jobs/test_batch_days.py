@@ -25,7 +25,7 @@ from spark_jobs.silver import run_silver
 FIRST, LAST = date(2011, 8, 1), date(2011, 8, 3)
 TABLES = (
     "bronze_events", "silver_events", "silver_catalog", "gold_consent", "gold_user_features", "gold_item_features",
-    "gold_session_features", "gold_label_rows",
+    "gold_session_features", "gold_shopper_features", "gold_label_rows",
 )  # fmt: skip
 NewRun = Callable[[date, date], Run]
 

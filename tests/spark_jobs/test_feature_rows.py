@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from shop import DENIED, at, event, silver
+from shop import DENIED, at, bronze, event, silver, update
 
+from contracts.accumulators import compute
 from contracts.clock import to_micros
+from contracts.columns import ITEM_COLUMNS, spark_catalog_ddl
 from contracts.cuts import Cut, days_between
-from contracts.feature_sql import Engine, expression
-from contracts.features import SESSION, USER
-from contracts.settings import Settings
-from spark_jobs import consent_times, session_rows
+from contracts.feature_sql import spark_expression
+from contracts.features import SESSION, USER, Computed
+from spark_jobs import consent_times, stream_rows
 from spark_jobs.gold_rows import label_rows
-from spark_jobs.run import Run
+from spark_jobs.item_rows import features_at_cuts
 from spark_jobs.windows import at_cuts
 
+DELAY = timedelta(hours=2)
+SESSIONS, SHOPPERS = stream_rows.histories(1000)
 
-def people(events: DataFrame, known_at: date | None = None) -> DataFrame:
-    return consent_times.person_times(consent_times.choices(events), known_at)
+
+def people(events: DataFrame, known_before: datetime | None = None) -> DataFrame:
+    return consent_times.person_times(consent_times.choices(events, DELAY, known_before), events)
 
 
 def test_consent_counts_when_it_happened_and_as_it_is_known_at_each_cut(spark: SparkSession) -> None:
@@ -42,8 +46,31 @@ def test_consent_counts_when_it_happened_and_as_it_is_known_at_each_cut(spark: S
     assert sorted(days) == [
         ("a", 1, date(2011, 8, 2)), ("a", 5, forever), ("c", 1, date(2011, 8, 2)), ("c", 5, forever),
     ]  # fmt: skip
-    known_now = consent_times.usable(events, people(events, date(2011, 8, 3)), "personalization")
+    denied_at = datetime(
+        2011, 8, 3, 10, tzinfo=UTC
+    )  # a choice received at this moment is not known before it
+    known_now = consent_times.usable(
+        events, people(events, denied_at + timedelta(seconds=1)), "personalization"
+    )
     assert known_now.collect() == []
+    before = consent_times.usable(events, people(events, denied_at), "personalization")
+    assert {r["event_id"] for r in before.collect()} == {"a", "c"}
+
+
+def test_a_withdrawal_counts_from_its_receipt_though_its_day_is_not_cut_yet(spark: SparkSession) -> None:
+    """Cut 08-01 is published on 08-02 at 02:00: a denial received at 01:59 is known to it, one at 02:00 is not."""
+    denied = DENIED | {"consent_changed_at": at("08-02 01:00")}
+    cut = silver(spark, [event("a", "08-01 10:00", user_id="u1"), event("b", "08-01 10:00", visitor_id="v2")])
+    later = [
+        event("c", "08-02 01:59", user_id="u1", **denied),
+        event("d", "08-02 02:00", visitor_id="v2", **denied),
+    ]
+    came = bronze(spark, later).unionByName(cut, allowMissingColumns=True)
+    known = consent_times.person_times(consent_times.choices(came, DELAY), cut)
+    usable = consent_times.usable(cut, known, "personalization").where(
+        "cut_on BETWEEN valid_from AND valid_to"
+    )
+    assert [row["event_id"] for row in usable.collect()] == ["b"]
 
 
 def test_a_device_that_denies_later_denies_for_its_user(spark: SparkSession) -> None:
@@ -60,26 +87,29 @@ def test_a_device_that_denies_later_denies_for_its_user(spark: SparkSession) -> 
 
 
 def test_merged_days_equal_the_declared_expression_at_every_cut(spark: SparkSession) -> None:
-    names = ("view_item", "add_to_cart", "purchase", "refund")
+    names = ("view_item", "add_to_cart", "purchase", "refund", "search", "email_open")
     events = [
-        event(f"e{n}", f"{5 + n // 40:02d}-{1 + n % 28:02d} {n % 24:02d}:00", names[n % 4], user_id=f"u{n % 3}",
-              item_id=f"i{n % 7}" if n % 5 else None, value_minor=n)
-        for n in range(140)
+        event(f"e{n}", f"{5 + n // 60:02d}-{1 + n % 28:02d} {n % 24:02d}:00", names[n % 6], user_id=f"u{n % 3}",
+              session_id=f"s{n % 11}", item_id=f"i{n % 7}" if n % 5 else None, category="CBA"[n % 3], value_minor=n,
+              price_minor=n % 13 or None, search_term=f"t{n % 4}", engagement_ms=n)
+        for n in range(220)
     ]  # fmt: skip
     rows = silver(spark, events).withColumn("user", F.col("linked_user_id"))
     first, last = date(2011, 8, 1), date(2011, 8, 6)
     usable = rows.withColumn("valid_from", F.lit(date(2011, 1, 1))).withColumn(
         "valid_to", F.lit(date(9999, 1, 1))
     )
-    found = {
-        (r["user"], r["cut_on"]): r for r in at_cuts(usable, "user", USER.features, first, last).collect()
-    }
+    features = [feature for feature in USER.features if not isinstance(feature.aggregate, Computed)]
+    found = {(r["user"], r["cut_on"]): r for r in at_cuts(usable, "user", features, first, last).collect()}
     compared = 0
     for on in days_between(first, last)[::5]:
         end = to_micros(Cut(on).end)
-        declared = [F.expr(expression(feature, Engine.SPARK, end)) for feature in USER.features]
+        declared = [F.expr(spark_expression(feature, end)) for feature in features]
         for row in rows.where(F.col("event_time") < end).groupBy("user").agg(*declared).collect():
-            assert all(row[name] == found[row["user"], on][name] for name in USER.feature_names)
+            mine = [e for e in events if e["user_id"] == row["user"] and e["event_time"] < end]
+            expected = {feature.name: compute(feature, mine, end) for feature in features}
+            assert row.asDict() == {"user": row["user"], **expected}
+            assert found[row["user"], on].asDict() == {"cut_on": on, **row.asDict()}
             compared += 1
     assert compared == 6
 
@@ -99,17 +129,17 @@ def test_session_rows_are_the_prefix_that_had_arrived(spark: SparkSession) -> No
         ],
     )
     usable = consent_times.usable(rows, people(rows), "personalization")
-    found = {r["event_id"]: r for r in session_rows.session_features(usable, 1000).collect()}
+    found = {r["event_id"]: r for r in stream_rows.after_each_event(SESSIONS, usable).collect()}
     assert {key: row["events_seen"] for key, row in found.items()} == {"1": 1, "2": 2, "3": 3, "4": 1}
     assert found["2"]["session_last_items"] == ["b", "a"]
     assert found["2"]["session_carted_minor"] == 500
-    assert found["2"]["session_last_searches"] == []
+    assert found["2"]["session_last_searches"] is None
     assert found["3"]["session_last_searches"] == ["mug"]
     assert found["3"]["session_last_event_at"] == at("08-01 10:02")
     assert found["4"]["session_last_items"] == ["c"]
-    bounded = session_rows.session_features(usable, 2)
+    bounded = stream_rows.after_each_event(stream_rows.histories(2)[0], usable)
     assert sorted(row["event_id"] for row in bounded.collect()) == ["1", "2", "4"]
-    whole = session_rows.session_at(rows.where("event_id IN ('1', '2', '3')"), ["visitor_id"]).first()
+    whole = stream_rows.of_set(SESSION, rows.where("event_id IN ('1', '2', '3')"), ["visitor_id"]).first()
     assert all(whole[name] == found["3"][name] for name in SESSION.feature_names)
 
 
@@ -119,15 +149,63 @@ def test_a_label_stands_one_microsecond_before_its_event(spark: SparkSession) ->
     )
     usable = consent_times.usable(rows, people(rows), "personalization")
     labels = label_rows(usable).selectExpr(
-        "event_id", "user_id", "label_item_id", "unix_micros(event_timestamp) AS t"
+        "event_id", "user_id", "shopper_id", "label_item_id", "unix_micros(event_timestamp) AS t"
     )
-    assert [tuple(row) for row in labels.collect()] == [("2", "u", "b", at("08-01 10:01") - 1)]
+    assert [tuple(row) for row in labels.collect()] == [("2", "u", "user:u", "b", at("08-01 10:01") - 1)]
 
 
-def test_consent_is_known_as_of_the_newest_cut_published_by_then_in_utc(spark: SparkSession) -> None:
-    # 02:30 in Paris is 00:30 UTC: cut 08-30 is published at 02:00 UTC only, so 08-29 is the newest.
-    paris = timezone(timedelta(hours=2))
-    run = Run(
-        spark, Settings(), date(2011, 8, 30), date(2011, 8, 30), datetime(2011, 8, 31, 2, 30, tzinfo=paris)
+def test_the_shopper_row_follows_the_user_over_devices_and_days(spark: SparkSession) -> None:
+    mute = {"preference_action": "mute", "preference_scope": "item", "preference_value": "a"}
+    bought = {"user_id": "u1", "value_minor": 250}
+    rows = silver(
+        spark,
+        [
+            event("1", "08-01 10:00", "purchase", **bought),
+            event("2", "08-02 10:00", "preference_set", visitor_id="v2", user_id="u1", **mute),
+            event("3", "08-02 11:00", "purchase", visitor_id="v2", **bought),
+            event("4", "08-09 10:00", "page_view", user_id="u1"),  # 8 days end with 08-09: 08-01 is out
+            event("5", "08-09 10:00", "page_view"),  # not logged in: the device's own row
+        ],
     )
-    assert run.consent_cut == date(2011, 8, 29)
+    usable = consent_times.usable(rows, people(rows), "personalization")
+    found = {r["event_id"]: r for r in stream_rows.after_each_event(SHOPPERS, usable).collect()}
+    assert {key: row["shopper_id"] for key, row in found.items()} == {
+        **dict.fromkeys("1234", "user:u1"), "5": "visitor:v1",
+    }  # fmt: skip
+    assert found["3"]["shopper_purchases_by_day"] == ["2011-08-02=1", "2011-08-01=1"]
+    assert found["3"]["shopper_spend_minor_by_day"] == ["2011-08-02=250", "2011-08-01=250"]
+    assert found["4"]["shopper_purchases_by_day"] == ["2011-08-02=1"]
+    assert (found["4"]["shopper_muted_items"], found["4"]["events_seen"]) == (["a"], 4)
+
+
+def test_items_met_together_and_every_item_of_a_purchase(spark: SparkSession) -> None:
+    bought = [dict.fromkeys(ITEM_COLUMNS) | {"item_id": item} for item in ("a", "b", "b")]
+    rows = silver(
+        spark,
+        [
+            event("1", "08-01 10:00", item_id="a"),
+            event("2", "08-01 10:01", item_id="b"),
+            event("3", "08-01 10:02", item_id="c"),
+            event("4", "08-01 10:03", "purchase", items=bought),
+            event("5", "08-02 10:00", session_id="s2", item_id="a"),
+            event("6", "08-02 10:01", session_id="s2", item_id="c"),
+            event("7", "08-20 10:00", session_id="s3", item_id="b"),
+        ],
+    )
+    usable = consent_times.usable(rows, people(rows), "analytics")
+    catalog = spark.createDataFrame([tuple(update("a", "08-02 08:00", 90).values())], spark_catalog_ddl())
+    history = catalog.withColumn("effective_on", F.lit(date(2011, 8, 2)))
+    first, last = date(2011, 8, 1), date(2011, 8, 20)
+    found = {
+        (r["item_id"], r["cut_on"].day): r for r in features_at_cuts(usable, history, first, last).collect()
+    }
+    # Sessions s1 {a, b, c} and s2 {a, c}: a met c twice, b once; equals stand in the order of their ids.
+    assert found["a", 1]["item_covisited_7d"] == ["b", "c"]
+    assert found["a", 2]["item_covisited_7d"] == ["c", "b"]
+    assert found["a", 20]["item_covisited_7d"] is None
+    assert [found[i, 2]["item_purchases_30d"] for i in "abc"] == [1, 1, 0]  # b is named twice in one purchase
+    assert (found["a", 1]["item_price_min_minor_30d"], found["a", 2]["item_price_min_minor_30d"]) == (
+        None,
+        90,
+    )
+    assert (found["a", 2]["item_price_updates_30d"], found["b", 20]["item_views_7d"]) == (1, 1)

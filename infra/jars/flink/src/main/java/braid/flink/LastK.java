@@ -24,32 +24,9 @@ import org.apache.flink.table.functions.AggregateFunction;
 public class LastK extends AggregateFunction<String[], LastK.Accumulator> {
     private static final long serialVersionUID = 1L;
 
-    /** One kept value with its place in the order. */
-    public static class Entry {
-        public String value;
-        public long eventTime;
-        public String eventId;
-
-        /** Made by Flink. */
-        public Entry() {}
-
-        /** A kept value. */
-        public Entry(String value, long eventTime, String eventId) {
-            this.value = value;
-            this.eventTime = eventTime;
-            this.eventId = eventId;
-        }
-
-        boolean isNewerThan(Entry other) {
-            return eventTime != other.eventTime
-                    ? eventTime > other.eventTime
-                    : eventId.compareTo(other.eventId) > 0;
-        }
-    }
-
     /** The newest entries, newest first. */
     public static class Accumulator {
-        public Entry[] entries = new Entry[0];
+        public Placed[] entries = new Placed[0];
         public int k;
     }
 
@@ -67,14 +44,14 @@ public class LastK extends AggregateFunction<String[], LastK.Accumulator> {
         if (value == null || eventTime == null || eventId == null) {
             return;
         }
-        insert(accumulator, new Entry(value, eventTime, eventId));
+        insert(accumulator, new Placed(value, eventTime, eventId));
     }
 
     /** Joins accumulators of the same group. */
     public void merge(Accumulator accumulator, Iterable<Accumulator> others) {
         for (Accumulator other : others) {
             accumulator.k = Math.max(accumulator.k, other.k);
-            for (Entry entry : other.entries) {
+            for (Placed entry : other.entries) {
                 insert(accumulator, entry);
             }
         }
@@ -82,7 +59,7 @@ public class LastK extends AggregateFunction<String[], LastK.Accumulator> {
 
     /** Forgets everything. */
     public void resetAccumulator(Accumulator accumulator) {
-        accumulator.entries = new Entry[0];
+        accumulator.entries = new Placed[0];
     }
 
     @Override
@@ -93,8 +70,8 @@ public class LastK extends AggregateFunction<String[], LastK.Accumulator> {
         return Arrays.stream(accumulator.entries).map(entry -> entry.value).toArray(String[]::new);
     }
 
-    private static void insert(Accumulator accumulator, Entry entry) {
-        Entry[] entries = accumulator.entries;
+    private static void insert(Accumulator accumulator, Placed entry) {
+        Placed[] entries = accumulator.entries;
         int place = 0;
         while (place < entries.length && !entry.isNewerThan(entries[place])) {
             place++;
@@ -103,7 +80,7 @@ public class LastK extends AggregateFunction<String[], LastK.Accumulator> {
             return;
         }
         int length = Math.min(entries.length + 1, accumulator.k);
-        Entry[] changed = Arrays.copyOf(entries, length);
+        Placed[] changed = Arrays.copyOf(entries, length);
         changed[place] = entry;
         System.arraycopy(entries, place, changed, place + 1, length - place - 1);
         accumulator.entries = changed;

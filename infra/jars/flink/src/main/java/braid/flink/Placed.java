@@ -1,0 +1,39 @@
+package braid.flink;
+
+/** A value with its place in the order of events: by (event_time, event_id). */
+public class Placed {
+    public String value;
+    public long eventTime;
+    public String eventId;
+
+    /** Made by Flink. */
+    public Placed() {}
+
+    /** A placed value. */
+    public Placed(String value, long eventTime, String eventId) {
+        this.value = value;
+        this.eventTime = eventTime;
+        this.eventId = eventId;
+    }
+
+    boolean isNewerThan(Placed other) {
+        return eventTime != other.eventTime ? eventTime > other.eventTime : compare(eventId, other.eventId) > 0;
+    }
+
+    /**
+     * Compares by code points, as Spark (bytes of UTF-8) and Python do; Java's own order is by UTF-16 units, where
+     * U+FF5E comes after an emoji.
+     */
+    static int compare(String one, String other) {
+        int length = Math.min(one.length(), other.length());
+        for (int at = 0; at < length; at++) {
+            char a = one.charAt(at);
+            char b = other.charAt(at);
+            if (a != b) {
+                boolean bothOrNeither = Character.isSurrogate(a) == Character.isSurrogate(b);
+                return bothOrNeither ? Character.compare(a, b) : Character.isSurrogate(a) ? 1 : -1;
+            }
+        }
+        return Integer.compare(one.length(), other.length());
+    }
+}
