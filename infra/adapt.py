@@ -19,6 +19,7 @@ from pathlib import Path
 from contracts.adapters.wire import Source
 from contracts.cuts import days_between
 from contracts.errors import BraidError
+from contracts.events import PURPOSES
 from contracts.logs import RoomLog
 from contracts.settings import from_environment
 from infra.dayfiles import DayCounts, write_counts, write_day
@@ -65,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     settings = from_environment()
     started = time.perf_counter()
     try:
-        source = source_named(settings, options.source, ShopParameters.of(options))
+        source = source_named(settings, options.source, ShopParameters.of(options), tuple(options.vouch))
         days = days_between(options.first, options.last)
         counts = adapt_range(options.out or settings.days, source, days, options.workers, _report)
     except BraidError as error:
@@ -77,6 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         days=len(days),
         events=sum(day.events for day in counts.values()),
         catalog=sum(day.catalog for day in counts.values()),
+        profiles=sum(day.profiles for day in counts.values()),
         rejected=sum(sum(day.rejected.values()) for day in counts.values()),
         seconds=round(time.perf_counter() - started, 1),
     )
@@ -95,6 +97,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--to", dest="last", type=date.fromisoformat, required=True, metavar="DATE")
     parser.add_argument("--out", type=Path, help="folder of the day files (default: BRAID_VAR/days)")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument(
+        "--vouch", action="append", default=[], choices=PURPOSES, metavar="PURPOSE",
+        help="the shop has this consent, though the source does not say so (a denial stays one)",
+    )  # fmt: skip
     add_arguments(parser)
     return parser
 

@@ -1,7 +1,7 @@
 """Day files: a source's day after the validation at the door, as gzip'd JSON lines of the same bytes each time.
 
 `<days>/<source>/{events,catalog,rejected}/YYYY-MM-DD.jsonl.gz` and `<days>/<source>/counts.json`. Every date of
-a range has its three files; a closed day has empty ones.
+a range has its three files; a closed day has empty ones. A source of profiles (`crm`) has a fourth, `profiles/`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import gzip
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -21,10 +21,25 @@ from contracts.adapters.wire import Record, Refused, Source, WireDay
 from contracts.catalog import read_catalog
 from contracts.cuts import Cut
 from contracts.door import Admitted, admit_record, reject
+from contracts.events import Verdict
 from contracts.fields import Violation
+from contracts.profiles import read_profile
 from contracts.rejections import Rejection
 
 KINDS = ("events", "catalog", "rejected")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of record beside events: how it is read, and the keys that name one."""
+
+    name: str
+    read: Callable[[object], Verdict]
+    keys: tuple[str, ...]
+
+
+CATALOG = Kind("catalog", read_catalog, ("item_id",))
+PROFILES = Kind("profiles", read_profile, ("user_id", "attribute"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +49,23 @@ class DayCounts:
     events: int
     catalog: int
     rejected: dict[str, int]
+    profiles: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedDay:
-    """A day after the door: encoded flat events and catalog updates, and what was rejected."""
+    """A day after the door: encoded flat records of each kind, and what was rejected; no `profiles` where a source has none."""
 
     events: list[bytes]
     catalog: list[bytes]
     rejected: list[Rejection]
+    profiles: list[bytes] | None = None
 
     @property
     def counts(self) -> DayCounts:
         reasons = Counter(rejection.reason for rejection in self.rejected)
-        return DayCounts(len(self.events), len(self.catalog), dict(sorted(reasons.items())))
+        profiles = len(self.profiles or ())
+        return DayCounts(len(self.events), len(self.catalog), dict(sorted(reasons.items())), profiles)
 
 
 def check_day(wire: WireDay, source: str, on: date) -> CheckedDay:
@@ -57,17 +75,18 @@ def check_day(wire: WireDay, source: str, on: date) -> CheckedDay:
     dated when the day's cut is published, so that a rerun gives the same bytes.
     """
     at = Cut(on).published_at
-    checked = CheckedDay([], [], [_refusal(refused, source, on, at) for refused in wire.refused])
+    events: list[bytes] = []
+    rejected = [_refusal(refused, source, on, at) for refused in wire.refused]
     for record in wire.events:
         raw = msgspec.json.encode(record)
         decision = admit_record(record, f"{source}/events", f"{on}/{record.get('event_id')}", at, raw)
         if isinstance(decision, Admitted):
-            checked.events.append(decision.value)
+            events.append(decision.value)
         else:
-            checked.rejected.append(decision)
-    for record in wire.catalog:
-        _check_update(record, source, on, checked)
-    return checked
+            rejected.append(decision)
+    catalog = _check_all(wire.catalog, CATALOG, source, on, rejected)
+    profiles = None if wire.profiles is None else _check_all(wire.profiles, PROFILES, source, on, rejected)
+    return CheckedDay(events, catalog, rejected, profiles)
 
 
 def _refusal(refused: Refused, source: str, on: date, at: datetime) -> Rejection:
@@ -76,23 +95,30 @@ def _refusal(refused: Refused, source: str, on: date, at: datetime) -> Rejection
     return msgspec.structs.replace(rejection, reason=refused.reason)
 
 
-def _check_update(record: Record, source: str, on: date, checked: CheckedDay) -> None:
-    verdict = read_catalog(record)
-    if verdict.event is not None:
-        checked.catalog.append(msgspec.json.encode(verdict.event))
-        return
-    raw, position = msgspec.json.encode(record), f"{on}/{record.get('item_id')}"
-    checked.rejected.append(
-        reject(raw, verdict.violations, f"{source}/catalog", position, Cut(on).published_at)
-    )
+def _check_all(
+    records: Iterable[Record], kind: Kind, source: str, on: date, rejected: list[Rejection]
+) -> list[bytes]:
+    """The encoded flat form of the records that keep their rules; the others go to `rejected`."""
+    flat = []
+    for record in records:
+        verdict = kind.read(record)
+        if verdict.event is not None:
+            flat.append(msgspec.json.encode(verdict.event))
+            continue
+        position = "/".join([str(on), *(str(record.get(key)) for key in kind.keys)])
+        raw, at = msgspec.json.encode(record), Cut(on).published_at
+        rejected.append(reject(raw, verdict.violations, f"{source}/{kind.name}", position, at))
+    return flat
 
 
 def write_day(folder: Path, source: Source, on: date) -> DayCounts:
-    """Write the three files of one day of `source` under `folder`, each atomically, and return their counts."""
+    """Write the files of one day of `source` under `folder`, each atomically, and return their counts."""
     checked = check_day(source.read_day(on), source.name, on)
     rejected = [msgspec.json.encode(rejection) for rejection in checked.rejected]
     for kind, lines in zip(KINDS, (checked.events, checked.catalog, rejected), strict=True):
         write_lines(day_file(folder, source.name, kind, on), lines)
+    if checked.profiles is not None:
+        write_lines(day_file(folder, source.name, PROFILES.name, on), checked.profiles)
     return checked.counts
 
 

@@ -12,12 +12,14 @@ SIMULATOR = "simulator"
 SOURCES = (*ADAPTERS, SIMULATOR)
 
 
-def source_named(settings: Settings, name: str, shop: ShopParameters | None = None) -> Source:
-    """The source `name`; `shop` is the size of the simulator's shop.
+def source_named(
+    settings: Settings, name: str, shop: ShopParameters | None = None, vouch: tuple[str, ...] = ()
+) -> Source:
+    """The source `name`; `shop` is the size of the simulator's shop, `vouch` the purposes that the shop vouches for.
 
     Raises:
         SourceError: no such source, or its files are missing.
     """
     if name == SIMULATOR:
         return SimulatedShop(shop or ShopParameters())
-    return open_source(name, settings.data)
+    return open_source(name, settings.data, vouch)

@@ -14,6 +14,11 @@ CONSENT = (
     "drawn per shopper by a stable hash; 10 % deny personalization, email and push together, the rest grant "
     "them; analytics is granted, ads unknown, chosen before the first event"
 )
+UNKNOWN = "which grants nothing; what the shop vouches for (--vouch) counts as granted unless it was denied"
+CHOICE_TIME = (
+    "a choice counts from the day's first event that shows it; an event that says nothing keeps the last"
+)
+PAUSES = "where there is none, a pause of 30 minutes begins a session"
 MADE_UP = {
     "online-retail": {
         "times within the minute": "the source gives minutes; its lines are spread evenly over their minute in "
@@ -31,6 +36,42 @@ MADE_UP = {
         "availability": "what was seen is in stock; the quantity is unknown",
         "platform": "web",
     },
+    "ga4": {
+        "consent": "the export has analytics_storage and ads_storage; personalization, email and push are unknown, "
+        + UNKNOWN,
+        "consent's time": CHOICE_TIME,
+        "received_time": "the event's own",
+        "event_id": "a hash of device, time and place in the batch; of the row where the batch is not numbered",
+        "sessions": "ga_session_id; " + PAUSES,
+        "availability": "what was seen is in stock; the quantity is unknown",
+    },
+    "segment": {
+        "consent": "categories with usual names (contracts.adapters.segment.PURPOSES_OF); what no call says is "
+        "unknown, " + UNKNOWN,
+        "consent's time": CHOICE_TIME,
+        "sessions": "context.sessionId; " + PAUSES,
+        "visitors": "a call without anonymousId is of a device of its user",
+        "login": "an identify call with a userId",
+        "refund": "an order cancelled counts as one",
+        "event_id": "messageId, else a hash of the call",
+        "platform": "of channel and library; server where nothing says otherwise",
+        "availability": "what was seen is in stock; the quantity is unknown",
+    },
+    "snowplow": {
+        "consent": "consent_preferences by the usual names of its scopes; before one, unknown, " + UNKNOWN,
+        "consent's time": CHOICE_TIME,
+        "sessions": "domain_sessionid or the client session; " + PAUSES,
+        "begin_checkout": "the first checkout step; later ones are not read",
+        "event_id": "event_id, else a hash of the event",
+        "availability": "what was seen is in stock; the quantity is unknown",
+    },
+    "otto": {
+        "consent": CONSENT,
+        "sessions": "OTTO's session is a device; a pause of 30 minutes begins a new session",
+        "quantity": "one piece",
+        "platform": "web",
+    },
+    "crm": {"purpose": "each attribute's is declared in contracts.profiles"},
     "simulator": {"the whole shop": "drawn by infra.simulator from its seed"},
 }
 """What each source lacks and its adapter invents: name → how. Said wherever its data is shown."""

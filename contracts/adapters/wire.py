@@ -13,6 +13,7 @@ from contracts.errors import SourceError
 Record = dict[str, Any]
 DUPLICATE = "exact duplicate"
 PRICE = "price not above 0"
+NOT_UTF8 = "not UTF-8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +27,15 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class WireDay:
-    """One day of a source, in wire form; events and catalog updates are in the order of their times."""
+    """One day of a source, in wire form; events and catalog updates are in the order of their times.
+
+    `profiles` (`contracts.profiles`) is None where the source has none, and empty where that day has none.
+    """
 
     events: list[Record] = field(default_factory=list)
     catalog: list[Record] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
+    profiles: list[Record] | None = None
 
 
 class Source(Protocol):
@@ -70,11 +75,36 @@ def rows_of(
     if header.split(",") != list(columns):
         raise SourceError(f"the header is {header[:200]!r}, not {','.join(columns)!r}")
     for number, text in texts:
-        values = next(csv.reader([text]), [])
+        if not is_utf8(text):
+            refused.append(Refused(number, NOT_UTF8, shown(text)))
+            continue
+        values = cells(text)
         if len(values) == len(columns):
             yield number, values, text
         else:
             refused.append(Refused(number, f"{len(values)} columns instead of {len(columns)}", text))
+
+
+def is_utf8(text: str) -> bool:
+    """Whether the bytes that `text` was read from (with `surrogateescape`) were UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def shown(text: str) -> str:
+    """A text whose bytes were not UTF-8, with those bytes as `\\xff`."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def cells(text: str, delimiter: str = ",") -> list[str]:
+    """The values of one CSV line; none where it cannot be read."""
+    try:
+        return next(csv.reader([text], delimiter=delimiter), [])
+    except csv.Error:
+        return []
 
 
 def by_time(records: list[Record], key: str) -> list[Record]:
