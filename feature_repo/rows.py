@@ -14,10 +14,11 @@ from typing import Annotated, Any
 import msgspec
 
 from contracts.errors import BraidError
-from contracts.features import VIEWS, FeatureType, Strand, View
+from contracts.features import CONSENT, VIEWS, FeatureType, Strand, View
 from contracts.online import encode_value, feature_field, redis_key, timestamp_field
 from contracts.online_values import encode_timestamp
-from feature_repo.store import EncodedRow
+from feature_repo.store import EncodedRow, Tombstone
+from feature_repo.withdrawals import keys_of, tombstones_of
 
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 Version = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
@@ -66,7 +67,7 @@ DECODER: msgspec.json.Decoder[Any] = msgspec.json.Decoder(reduce(or_, map(record
 
 
 def read_row(project: str, value: bytes) -> EncodedRow:
-    """The row that one record holds.
+    """The row that one record holds; a consent row that does not grant brings its tombstones along.
 
     Raises:
         PoisonError: it is not JSON, of no stream view, or a key, version or type is wrong.
@@ -81,7 +82,13 @@ def read_row(project: str, value: bytes) -> EncodedRow:
     fields = {field: encode_value(getattr(record, name), dtype) for name, dtype, field in layout.columns}
     fields[timestamp_field(view.name)] = encode_timestamp(event_micros)
     key = redis_key(project, {name: getattr(record, name) for name in view.join_keys})
-    return EncodedRow(key, view.name, (event_micros, seen), fields)
+    tombstones = _withdrawn(project, record) if view is CONSENT else ()
+    return EncodedRow(key, view.name, (event_micros, seen), fields, tombstones)
+
+
+def _withdrawn(project: str, record: Any) -> tuple[Tombstone, ...]:
+    keys = keys_of(record.shopper_id, record.consent_visitor_id, record.consent_session_id)
+    return tombstones_of(project, record.consent_state, keys)
 
 
 def newest_rows(rows: Iterable[EncodedRow]) -> list[EncodedRow]:

@@ -3,6 +3,9 @@
 Stock Feast reads a row's timestamp and then writes: of two writers the older row can win, and a correction of
 the same instant is skipped. Here a script in Redis compares row versions and sets in one step. The hash is
 byte for byte stock Feast's, with one more field, `_v:<view>` (`contracts.online`).
+
+A withdrawn consent leaves a tombstone: the version alone, without timestamp and features. A row lands on it only
+with a strictly greater version, so no rerun brings back what was taken away.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from feast import FeatureView, RepoConfig
 from feast.infra.online_stores.helpers import _redis_key, _redis_key_prefix
@@ -20,58 +23,82 @@ from feast.infra.online_stores.redis import RedisOnlineStore, RedisOnlineStoreCo
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 from redis import Redis
+from redis.commands.core import Script
 
 from contracts.clock import to_micros
-from contracts.online import encode_version, feature_field, timestamp_field, version_field
+from contracts.online import (
+    TOMBSTONE_TTL_SECONDS,
+    encode_version,
+    feature_field,
+    timestamp_field,
+    version_field,
+)
 from contracts.online_values import encode_timestamp
+from feature_repo.scripts import LEAVE_TOMBSTONE, SET_UNLESS_OLDER
 
 ProtoRow = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
+Call = TypeVar("Call")
 
 NAME: Literal["feature_repo.store.VersionedRedisOnlineStore"] = "feature_repo.store.VersionedRedisOnlineStore"
 EVENTS_SEEN = "events_seen"
 PIPELINED = 500
-# Versions are equally long, so the first differing byte decides; Lua's own string order follows the locale.
-SET_UNLESS_OLDER = """
-local held = redis.call('HGET', KEYS[1], ARGV[1])
-if held then
-  for at = 1, #held do
-    local is, was = string.byte(ARGV[2], at), string.byte(held, at)
-    if is < was then return 0 end
-    if is > was then break end
-  end
-end
-redis.call('HSET', KEYS[1], ARGV[1], unpack(ARGV, 2, #ARGV - 1))
-if ARGV[#ARGV] ~= '0' then redis.call('EXPIRE', KEYS[1], ARGV[#ARGV]) end
-return 1
-"""
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """What is left of a row that a withdrawal takes away.
+
+    Attributes:
+        version: rows up to it never land again; of this and the version held the greater one stays.
+        fields: the hash fields to remove, beside the timestamp.
+        choice: field and encoded value of the choice that withdraws: a row made under a later one stays. None for
+            views whose rows do not say under which choice they were made.
+    """
+
+    key: bytes
+    view: str
+    version: tuple[int, int]
+    fields: tuple[bytes, ...]
+    choice: tuple[bytes, bytes] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedRow:
-    """A row as it goes into its hash: `fields` holds the values and the timestamp, not the version."""
+    """A row as it goes into its hash: `fields` holds the values and the timestamp, not the version.
+
+    `tombstones` must stand in the store before this row can be read: what a withdrawal takes away.
+    """
 
     key: bytes
     view: str
     version: tuple[int, int]
     fields: Mapping[bytes, bytes]
+    tombstones: tuple[Tombstone, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """How many rows were set, and how many were older than what the store held."""
+    """How many rows were set, how many were older than what the store held, and how many tombstones were left."""
 
     rows: int
     older: int
+    tombstones: int = 0
 
 
 class VersionedRedisOnlineStoreConfig(RedisOnlineStoreConfig):
-    """Feast finds this class by the store's name."""
+    """Feast finds this class by the store's name.
+
+    `tombstone_ttl_seconds`: how long a hash with nothing but tombstones is kept.
+    """
 
     type: Literal["feature_repo.store.VersionedRedisOnlineStore"] = NAME  # type: ignore[assignment]
+    tombstone_ttl_seconds: int = TOMBSTONE_TTL_SECONDS
 
 
 class VersionedRedisOnlineStore(RedisOnlineStore):
-    """Replaces a row on a greater or equal version, in one atomic step; older rows are dropped and counted.
+    """Replaces a row on a greater or equal version (a tombstone on a greater one), in one atomic step.
+
+    Older rows are dropped and counted.
 
     Attributes:
         older_dropped: rows that `online_write_batch` dropped since the store was opened.
@@ -104,22 +131,45 @@ class VersionedRedisOnlineStore(RedisOnlineStore):
         """The same; stock Feast's own asynchronous write would go past the versions."""
         await asyncio.to_thread(self.online_write_batch, config, table, data, progress)
 
-    def write_rows(self, config: RedisOnlineStoreConfig, rows: Sequence[EncodedRow]) -> Written:
-        """Write rows that are encoded already, in pipelines.
+    def write_rows(
+        self,
+        config: VersionedRedisOnlineStoreConfig,
+        rows: Sequence[EncodedRow],
+        tombstones: Sequence[Tombstone] = (),
+    ) -> Written:
+        """Leave the tombstones, then write rows that are encoded already, in pipelines and in this order.
+
+        Who reads a row of `rows` therefore finds nothing any more that a tombstone takes away.
 
         Raises:
             redis.RedisError: the store did not answer; what was written stays, writing again is harmless.
         """
         client = self.client(config)
-        script = client.register_script(SET_UNLESS_OLDER)
-        ttl_seconds = str(config.key_ttl_seconds or 0).encode()
-        replaced = 0
-        for some in _batches(rows, PIPELINED):
+        leave, set_row = client.register_script(LEAVE_TOMBSTONE), client.register_script(SET_UNLESS_OLDER)
+        row_ttl, tombstone_ttl = config.key_ttl_seconds or 0, config.tombstone_ttl_seconds
+        calls: list[tuple[Script, bytes, list[bytes]]] = [
+            *((leave, gone.key, _tombstone_arguments(gone, tombstone_ttl)) for gone in tombstones),
+            *((set_row, row.key, _row_arguments(row, row_ttl)) for row in rows),
+        ]
+        done: list[int] = []
+        for some in _batches(calls, PIPELINED):
             with client.pipeline(transaction=False) as pipe:
-                for row in some:
-                    script(keys=[row.key], args=_arguments(row, ttl_seconds), client=pipe)
-                replaced += sum(pipe.execute())
-        return Written(replaced, len(rows) - replaced)
+                for script, key, arguments in some:
+                    script(keys=[key], args=arguments, client=pipe)
+                done += pipe.execute()
+        left, replaced = sum(done[: len(tombstones)]), sum(done[len(tombstones) :])
+        return Written(replaced, len(rows) - replaced, left)
+
+    def not_older(
+        self, config: VersionedRedisOnlineStoreConfig, rows: Sequence[EncodedRow]
+    ) -> list[EncodedRow]:
+        """Those of `rows` whose version is not smaller than what the store holds, in one round trip."""
+        with self.client(config).pipeline(transaction=False) as pipe:
+            for row in rows:
+                pipe.hget(row.key, version_field(row.view))  # type: ignore[arg-type] # bytes are fine
+            held = pipe.execute()
+        pairs = zip(rows, held, strict=True)
+        return [row for row, version in pairs if version is None or encode_version(row.version) >= version]
 
     def client(self, config: RedisOnlineStoreConfig) -> Redis:
         """The connection that reads and writes use; it connects when first used."""
@@ -148,10 +198,21 @@ def encode_proto_row(project: str, view: str, row: ProtoRow) -> EncodedRow:
     return EncodedRow(_redis_key(project, entity, 3), view, (event_micros, second), fields)
 
 
-def _arguments(row: EncodedRow, ttl_seconds: bytes) -> list[bytes]:
-    """The version's field and value, the other fields and values, the seconds to live."""
+def _row_arguments(row: EncodedRow, ttl_seconds: int) -> list[bytes]:
+    """As `SET_UNLESS_OLDER` takes them."""
     pairs = [part for pair in row.fields.items() for part in pair]
-    return [version_field(row.view), encode_version(row.version), *pairs, ttl_seconds]
+    return [*_version_arguments(row), *pairs, str(ttl_seconds).encode()]
+
+
+def _tombstone_arguments(gone: Tombstone, ttl_seconds: int) -> list[bytes]:
+    """As `LEAVE_TOMBSTONE` takes them."""
+    choice = gone.choice or (b"", b"")
+    return [*_version_arguments(gone), str(ttl_seconds).encode(), *choice, *gone.fields]
+
+
+def _version_arguments(written: EncodedRow | Tombstone) -> list[bytes]:
+    view, version = written.view, written.version
+    return [version_field(view), timestamp_field(view), encode_version(version)]
 
 
 def _aware(moment: datetime) -> datetime:
@@ -159,7 +220,7 @@ def _aware(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
-def _batches(rows: Sequence[EncodedRow], size: int) -> Iterator[list[EncodedRow]]:
-    left = iter(rows)
+def _batches(calls: Sequence[Call], size: int) -> Iterator[list[Call]]:
+    left = iter(calls)
     while some := list(islice(left, size)):
         yield some

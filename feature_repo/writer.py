@@ -22,7 +22,13 @@ from feature_repo.metrics import WriterMetrics
 from feature_repo.repo import online_config
 from feature_repo.rows import PoisonError, newest_rows, read_row
 from feature_repo.sentinel import Sentinel
-from feature_repo.store import EncodedRow, VersionedRedisOnlineStore, VersionedRedisOnlineStoreConfig
+from feature_repo.store import (
+    EncodedRow,
+    VersionedRedisOnlineStore,
+    VersionedRedisOnlineStoreConfig,
+    Written,
+)
+from feature_repo.withdrawals import newest_tombstones
 
 log = RoomLog("feature_repo")
 GROUP = "feature-writer"
@@ -88,15 +94,26 @@ class FeatureWriter:
             return
         read = [row for message in good if (row := self._read(message)) is not None]
         rows = newest_rows(read)
-        written = self._until_redis_answers(lambda: self._store.write_rows(self._online, rows))
+        written = self._until_redis_answers(lambda: self._write(read, rows))
         for message in good:
             partition, offset = message.partition(), message.offset()
             assert partition is not None and offset is not None
             self._offsets[partition] = offset + 1
         self.metrics.written.inc(written.rows)
         self.metrics.older.inc(written.older)
+        self.metrics.withdrawn.inc(written.tombstones)
         self.metrics.superseded.inc(len(read) - len(rows))
         self._observe(rows)
+
+    def _write(self, read: Sequence[EncodedRow], rows: Sequence[EncodedRow]) -> Written:
+        """Tombstones of every withdrawal read, then the newest rows.
+
+        A withdrawal that is read again, after the store holds a newer choice, takes nothing away any more.
+        """
+        withdrawals = [row for row in read if row.tombstones]
+        if withdrawals:
+            withdrawals = self._store.not_older(self._online, withdrawals)
+        return self._store.write_rows(self._online, rows, newest_tombstones(withdrawals))
 
     def _read(self, message: Message) -> EncodedRow | None:
         value = message.value()

@@ -14,7 +14,9 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from redis.exceptions import RedisError
 
 from contracts.clock import FixedClock, from_micros
-from contracts.features import CONSENT, SESSION, View
+from contracts.consent import state_of
+from contracts.events import PURPOSES
+from contracts.features import CONSENT, SESSION, SHOPPER, View
 from contracts.online import StoredRow, decode_row, fields_of, redis_key
 from contracts.settings import TOPICS, Settings
 from feature_repo.metrics import WriterMetrics
@@ -32,6 +34,23 @@ LIMIT_SECONDS = 120.0
 def session(visitor: str, seen: int, seconds: int = 0, **more: Any) -> dict[str, Any]:
     key = {"view": "session", "visitor_id": visitor, "session_id": "s"}
     return {**key, "newest_event_time": START + seconds * 1_000_000, "events_seen": seen, **more}
+
+
+def consent(
+    shopper: str, seen: int, seconds: int, personalization: str, visitor: str | None = None
+) -> dict[str, Any]:
+    """A consent record of a choice at that second, whose newest event was in session "s" of `visitor`."""
+    purposes = dict.fromkeys((f"consent_{purpose}" for purpose in PURPOSES), "granted")
+    chosen = {"consent_personalization": personalization, "consent_changed_at": START + seconds * 1_000_000}
+    return {
+        "view": "consent",
+        "shopper_id": shopper,
+        "newest_event_time": START + seconds * 1_000_000,
+        "events_seen": seen,
+        "consent_state": state_of({**purposes, **chosen}),
+        "consent_visitor_id": visitor,
+        "consent_session_id": visitor and "s",
+    }
 
 
 def produce(settings: Settings, *values: bytes | dict[str, Any] | None) -> None:
@@ -72,7 +91,16 @@ def running(settings: Settings) -> Iterator[Count]:
     # Feast sets PROMETHEUS_MULTIPROC_DIR where it is imported first: counters of one name then go on counting.
     started = {
         name: _value(metrics, name)
-        for name in ("written", "older", "superseded", "poison", "tombstones", "rebuilds", "retries")
+        for name in (
+            "written",
+            "older",
+            "superseded",
+            "poison",
+            "tombstones",
+            "withdrawn",
+            "rebuilds",
+            "retries",
+        )
     }
     writer = FeatureWriter(settings, FixedClock(from_micros(START)), metrics)
     thread = Thread(target=writer.run)
@@ -155,6 +183,47 @@ def test_goes_on_where_it_stopped_and_rebuilds_a_flushed_redis(settings: Setting
     client.flushall()
     with running(settings):
         eventually(lambda: read(settings, SESSION, visitor_id="r2", session_id="s").found)
+
+
+@pytest.mark.usefixtures("servers")
+def test_a_readable_withdrawal_has_taken_the_rows_away(settings: Settings) -> None:
+    """And read again, after a new grant, it takes nothing away."""
+    client = VersionedRedisOnlineStore().client(online_config(settings))
+    granted_at = START - 10**9
+
+    def rows(changed_at: int, seconds: int) -> list[dict[str, Any]]:
+        made = {"newest_event_time": START + seconds * 1_000_000, "consent_changed_at": changed_at}
+        shopper = {"view": "shopper", "shopper_id": "user:t", "events_seen": 2}
+        return [session("t1", 2, session_carts=1) | made, shopper | made]
+
+    def found() -> set[bool]:
+        session_row = read(settings, SESSION, visitor_id="t1", session_id="s")
+        return {session_row.found, read(settings, SHOPPER, shopper_id="user:t").found}
+
+    def readable(seen: int) -> bool:
+        return read(settings, CONSENT, shopper_id="user:t").features["events_seen"] == seen
+
+    with running(settings) as count:
+        produce(settings, consent("user:t", 1, -900, "granted", "t1"), *rows(granted_at, 0))
+        eventually(lambda: found() == {True})
+        produce(settings, consent("user:t", 2, 60, "denied", "t1"))
+        eventually(lambda: readable(2))
+        assert found() == {False}
+        # Session, shopper, user and vector; the latter two were never there.
+        eventually(lambda: count("withdrawn") == 4)
+        produce(settings, *rows(granted_at, 30))  # of before, delivered late
+        produce(settings, consent("user:t", 3, 120, "granted", "t1"))
+        eventually(lambda: readable(3))
+        produce(settings, *rows(START + 120_000_000, 180))
+        eventually(lambda: found() == {True})
+
+        for mark in client.scan_iter("feature-writer:*"):
+            client.delete(mark)
+        eventually(lambda: count("rebuilds") == settings.kafka_partitions)
+        produce(settings, session("t2", 1))
+        eventually(lambda: read(settings, SESSION, visitor_id="t2", session_id="s").found)
+        assert found() == {True}
+        assert count("withdrawn") == 4
 
 
 @pytest.mark.usefixtures("servers")
