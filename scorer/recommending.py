@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from http import HTTPStatus
 from time import perf_counter
@@ -75,14 +75,12 @@ class Recommender:
         return _answer(decision, serving.snapshot, facts, round((perf_counter() - began) * 1000, 3))
 
     async def _known(self, request: RecommendRequest, now_micros: int) -> Known:
-        shown = [] if request.item_id is None else [request.item_id]
-        exclude = [*request.exclude_items, *shown]
         keys = keys_of(request)
         try:
             rows = await self.store.read(keys)
         except StoreUnavailableError as error:
-            return failed(str(error), exclude)
-        return known(list(zip(keys, rows, strict=True)), now_micros, exclude)
+            return failed(str(error), request)
+        return known(list(zip(keys, rows, strict=True)), now_micros, request)
 
     def _decide(self, serving: Served, shopper: Shopper, placement: Placement, count: int) -> Decided:
         """A model that fails costs the rung, never the answer."""
@@ -92,8 +90,10 @@ class Recommender:
             self.metrics.model_errors.inc()
             LOG.error("the champion failed", exc_info=error, extra={"snapshot": serving.snapshot.version})
             cause = f"the champion failed ({type(error).__name__})"
-            nobody = Shopper(failure=cause, exclude=[*shopper.exclude, *shopper.carted])
-            return decide(serving.snapshot, nobody, placement, count, None)
+            unknown = replace(
+                shopper, session_items=(), user_items=(), vector=None, context=(), failure=cause
+            )
+            return decide(serving.snapshot, unknown, placement, count, None)
 
     def _record(self, decision: Decision) -> None:
         """Queue the record; a full queue is counted and costs nothing else."""
@@ -108,13 +108,15 @@ class Recommender:
 
 
 def _decision(ask: Ask, model_version: str, facts: Known, decided: Decided) -> Decision:
+    """The record; it names the shopper only where personalization is granted."""
+    named = facts.shopper.consent_granted
     return Decision(
         decision_id=ask.decision_id,
         decided_at=ask.at_micros,
         placement=ask.placement.name,
-        visitor_id=ask.request.visitor_id,
-        user_id=ask.request.user_id,
-        session_id=ask.request.session_id,
+        visitor_id=ask.request.visitor_id if named else None,
+        user_id=ask.request.user_id if named else None,
+        session_id=ask.request.session_id if named else None,
         results=decided.results,
         model_version=model_version,
         degraded=decided.degraded,

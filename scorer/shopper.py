@@ -1,20 +1,21 @@
 """What may be known of a shopper: consent first, then each row against its age. Pure.
 
-Without `personalization` no row of the shopper is used, shown or recorded. A session row that an earlier
-consent wrote is not used either: a new grant starts empty.
+Without `personalization` no row of the shopper is used, shown or recorded; what the request itself says, the
+product whose page is open, may be used. A session or shopper row that an earlier consent wrote is not used
+either: a new grant starts empty.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
 
 from contracts.consent import changed_at_of, checked, granted, newest
 from contracts.decisions import Row
-from contracts.features import CONSENT, SESSION, USER, USER_EMBEDDING, View
+from contracts.features import CONSENT, SESSION, SHOPPER, USER, USER_EMBEDDING, View
 from contracts.online import StoredRow
 from models.decide.decide import Shopper
 from scorer.store import RowKey
@@ -23,7 +24,7 @@ from scorer.wire import FeatureStates, RecommendRequest, RowState
 PURPOSE = "personalization"
 MICROS_PER_SECOND = 1_000_000
 NOT_ASKED = RowState()
-NOTHING_READ = FeatureStates(session=NOT_ASKED, user=NOT_ASKED)
+NOTHING_READ = FeatureStates(session=NOT_ASKED, shopper=NOT_ASKED, user=NOT_ASKED)
 UNREADABLE_CONSENT = "the consent row is unreadable"
 
 Read = tuple[RowKey, StoredRow | None]
@@ -39,52 +40,63 @@ class Known:
 
 
 def keys_of(request: RecommendRequest) -> list[RowKey]:
-    """The rows that a request needs: consent of user and device, then session, user and embedding."""
-    keys = [RowKey(CONSENT, {"shopper_id": f"visitor:{request.visitor_id}"})]
+    """The rows that a request needs: consent of device and user, then session, shopper, user and embedding."""
+    device = {"shopper_id": f"visitor:{request.visitor_id}"}
+    keys = [RowKey(CONSENT, device)]
     if request.session_id is not None:
         session = {"visitor_id": request.visitor_id, "session_id": request.session_id}
         keys.append(RowKey(SESSION, session))
-    if request.user_id is not None:
-        user = {"user_id": request.user_id}
-        consent = {"shopper_id": f"user:{request.user_id}"}
-        keys += [RowKey(CONSENT, consent), RowKey(USER, user), RowKey(USER_EMBEDDING, user)]
-    return keys
+    if request.user_id is None:
+        return [*keys, RowKey(SHOPPER, device)]
+    shopper, user = {"shopper_id": f"user:{request.user_id}"}, {"user_id": request.user_id}
+    views = ((CONSENT, shopper), (SHOPPER, shopper), (USER, user), (USER_EMBEDDING, user))
+    return [*keys, *(RowKey(view, key) for view, key in views)]
 
 
-def failed(cause: str, exclude: Sequence[str]) -> Known:
+def failed(cause: str, request: RecommendRequest) -> Known:
     """Nothing could be read."""
-    return Known(Shopper(failure=cause, exclude=exclude))
+    return Known(replace(_anybody(request), failure=cause))
 
 
-def known(reads: Sequence[Read], now_micros: int, exclude: Sequence[str]) -> Known:
+def known(reads: Sequence[Read], now_micros: int, request: RecommendRequest) -> Known:
     """What the rows that were read say of the shopper at `now_micros`."""
     consents = [row for key, row in reads if key.view is CONSENT]
     if any(row is None for row in consents):
-        return failed(UNREADABLE_CONSENT, exclude)
+        return failed(UNREADABLE_CONSENT, request)
     try:
         choice = _choice(consents, now_micros)
     except ValueError:
-        return failed(UNREADABLE_CONSENT, exclude)
+        return failed(UNREADABLE_CONSENT, request)
     if choice is None:
-        return Known(Shopper(exclude=exclude))
+        return Known(_anybody(request))
     session = _Judged.of(SESSION, reads, now_micros).written_under(choice)
+    shopper = _Judged.of(SHOPPER, reads, now_micros).written_under(choice)
     user = _Judged.of(USER, reads, now_micros)
     embedding = _Judged.of(USER_EMBEDDING, reads, now_micros)
     vector = embedding.features.get("user_vector")
-    shopper = Shopper(
+    facts = replace(
+        _anybody(request),
         session_items=session.items("session_last_items"),
         carted=session.items("session_last_carted"),
         user_items=user.items("user_last_items"),
         vector=None if vector is None else np.asarray(vector, np.float32),
         vector_model=cast("str | None", embedding.features.get("user_vector_model")),
+        muted_items=shopper.items("shopper_muted_items"),
+        muted_categories=shopper.items("shopper_muted_categories"),
         consent_granted=True,
         session_problem=session.problem,
         user_problem=user.problem,
-        exclude=exclude,
+        shopper_problem=shopper.problem,
     )
-    used = (judged.record() for judged in (session, user, embedding))
-    states = FeatureStates(session=session.state(), user=user.state())
-    return Known(shopper, states, tuple(row for row in used if row is not None))
+    used = (judged.record() for judged in (session, shopper, user, embedding))
+    states = FeatureStates(session=session.state(), shopper=shopper.state(), user=user.state())
+    return Known(facts, states, tuple(row for row in used if row is not None))
+
+
+def _anybody(request: RecommendRequest) -> Shopper:
+    """What a request says of itself, whoever asks."""
+    shown = [] if request.item_id is None else [request.item_id]
+    return Shopper(context=shown, exclude=[*request.exclude_items, *shown])
 
 
 def _choice(consents: Iterable[StoredRow | None], now_micros: int) -> str | None:

@@ -56,9 +56,10 @@ class RowState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FeatureStates(msgspec.Struct, frozen=True, kw_only=True):
-    """The rows of the stream strand (session) and of the batch strand (user)."""
+    """The rows of the stream strand (session, shopper) and of the batch strand (user)."""
 
     session: RowState
+    shopper: RowState
     user: RowState
 
 

@@ -22,7 +22,7 @@ from redis import Redis
 from contracts.clock import to_micros, to_rfc3339
 from contracts.consent import state_of
 from contracts.events import PURPOSES
-from contracts.features import CONSENT, SESSION, USER, USER_EMBEDDING, Value, View
+from contracts.features import CONSENT, SESSION, SHOPPER, USER, USER_EMBEDDING, Value, View
 from contracts.online import (
     encode_value,
     encode_version,
@@ -54,7 +54,7 @@ def unique(kind: str) -> str:
 
 
 def snapshot(kind: str = "item_knn", model_version: str = "knn-1") -> Snapshot:
-    """Six items. Neighbours: a → c 0.9, d 0.5, f 0.95; b → e 0.8. Vectors: item n points along axis n."""
+    """Six items; "b" and "d" in categories. Neighbours: a → c 0.9, d 0.5, f 0.95; b → e 0.8. Vectors: item n points along axis n."""
     neighbours = np.full((len(ITEMS), 3), -1, np.int32)
     scores = np.zeros((len(ITEMS), 3), np.float32)
     neighbours[0], scores[0] = (5, 2, 3), (0.95, 0.9, 0.5)
@@ -63,7 +63,7 @@ def snapshot(kind: str = "item_knn", model_version: str = "knn-1") -> Snapshot:
         ids=ITEMS,
         index={item: n for n, item in enumerate(ITEMS)},
         titles=tuple(f"Title {item}" for item in ITEMS),
-        categories=(None,) * len(ITEMS),
+        categories=(None, "home > kitchen > mugs", None, "garden", None, None),
         price_minor=(250, 100, 1999, 5, 300, 300),
         currency=("GBP",) * len(ITEMS),
         in_stock=np.array([item != "f" for item in ITEMS]),
@@ -118,6 +118,10 @@ class Rows:
     def session(self, visitor: str, session: str, at: int, granted_at: int, **values: Value) -> None:
         key = {"visitor_id": visitor, "session_id": session}
         self.put(SESSION, key, {"events_seen": 3, "consent_changed_at": granted_at, **values}, at, seen=3)
+
+    def shopper(self, shopper_id: str, at: int, granted_at: int, **values: Value) -> None:
+        made = {"events_seen": 2, "consent_changed_at": granted_at, **values}
+        self.put(SHOPPER, {"shopper_id": shopper_id}, made, at, seen=2)
 
     def user(self, user: str, at: int, **values: Value) -> None:
         self.put(USER, {"user_id": user}, values, at)

@@ -63,14 +63,21 @@ def test_the_decision_equals_the_answer_and_holds_the_rows(
     assert {**session.features, **stored, **carried} == session.features
     assert "user" not in by_view  # it was not used
     assert by_view["user_embedding"].found is False
+    shopper = by_view["shopper"]
+    assert (shopper.key, shopper.found) == ({"shopper_id": f"user:{user}"}, False)
 
 
-def test_without_consent_the_record_holds_no_rows(braid: Running, rows: Rows, options: Options) -> None:
-    visitor = unique("v")
+def test_without_consent_the_record_names_nobody(braid: Running, rows: Rows, options: Options) -> None:
+    visitor, user = unique("v"), unique("u")
     rows.consent(f"visitor:{visitor}", "denied")
     rows.session(visitor, "s1", micros_ago(seconds=5), to_micros(GRANTED_AT), session_last_items=["a"])
-    answer = braid.recommend(visitor_id=visitor, session_id="s1")
-    assert decision_of(options, answer["decision_id"]).rows == []
+    answer = braid.recommend("product", visitor_id=visitor, session_id="s1", user_id=user, item_id="a")
+    assert answer["degraded"]["rung"] == "contextual"
+    decision = decision_of(options, answer["decision_id"])
+    assert (decision.visitor_id, decision.user_id, decision.session_id) == (None, None, None)
+    assert decision.rows == []
+    assert visitor not in str(decision)
+    assert user not in str(decision)
 
 
 def test_events_go_through_the_door(braid: Running, options: Options) -> None:

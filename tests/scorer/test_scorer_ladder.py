@@ -8,8 +8,15 @@ from typing import Any
 import pytest
 
 from contracts.clock import to_micros
-from contracts.features import SESSION, FeatureType
-from contracts.online import encode_value, feature_field, redis_key, version_field
+from contracts.features import SESSION, USER, FeatureType
+from contracts.online import (
+    encode_value,
+    encode_version,
+    feature_field,
+    redis_key,
+    tombstone_version,
+    version_field,
+)
 from scorer.service import Options
 from tests.scorer.kit import GRANTED_AT, PROJECT, Rows, Running, micros_ago, scorer, unique
 
@@ -114,7 +121,7 @@ def test_without_items_the_stored_vector_serves(braid: Running, rows: Rows) -> N
 def test_an_unknown_visitor_gets_what_is_popular(braid: Running) -> None:
     answer = braid.recommend(visitor_id=unique("v"))
     assert ids(answer) == POPULAR
-    assert answer["degraded"]["level"] == 3
+    assert answer["degraded"]["level"] == 4
     assert answer["features"]["session"] == {"found": False, "age_seconds": None, "version": None}
 
 
@@ -124,9 +131,71 @@ def test_a_denial_hides_the_rows(braid: Running, rows: Rows) -> None:
     rows.consent(f"visitor:{who['visitor_id']}", "denied", GRANT + 1)
     answer = braid.recommend(**who)
     assert ids(answer) == POPULAR
-    assert answer["degraded"] == {"level": 3, "rung": "popular", "cause": "no consent for personalization"}
+    assert answer["degraded"] == {"level": 4, "rung": "popular", "cause": "no consent for personalization"}
     nothing = {"found": False, "age_seconds": None, "version": None}
-    assert answer["features"] == {"session": nothing, "user": nothing}
+    assert answer["features"] == {"session": nothing, "shopper": nothing, "user": nothing}
+
+
+def test_the_page_that_is_open_serves_whom_nothing_is_known_of(braid: Running, rows: Rows) -> None:
+    denied, unknown, known = unique("v"), unique("v"), shopper(rows, user_at=micros_ago(hours=10))
+    rows.consent(f"visitor:{denied}", "denied")
+    rows.consent(f"visitor:{unknown}", "granted")
+    for visitor, cause in (
+        (denied, "no consent for personalization"),
+        (unknown, "nothing known of the shopper"),
+    ):
+        answer = braid.recommend("product", visitor_id=visitor, item_id="a", count=3)
+        # The neighbours of "a" that are in stock, and the most popular of the rest.
+        assert ids(answer) == ["c", "d", "b"]
+        assert answer["degraded"] == {"level": 3, "rung": "contextual", "cause": cause}
+        first, third = answer["results"][0], answer["results"][2]
+        assert (first["source"], first["reasons"]) == ("contextual", ["similar to Title a"])
+        assert third["source"] == "popular"
+    # Of "e" the table says nothing; in this snapshot all vectors stand at right angles, so the order is the catalog's.
+    assert ids(braid.recommend("product", visitor_id=denied, item_id="e", count=2)) == ["a", "b"]
+    assert braid.recommend("product", **known, item_id="a")["degraded"]["rung"] == "full"
+
+
+def test_what_a_shopper_muted_stays_out(braid: Running, rows: Rows) -> None:
+    who = shopper(rows, session_at=micros_ago(seconds=5))
+    mutes = {"shopper_muted_items": ["c"], "shopper_muted_categories": ["home > kitchen"]}
+    rows.shopper(f"user:{who['user_id']}", micros_ago(days=3), GRANT, **mutes)
+    rows.shopper(f"visitor:{who['visitor_id']}", micros_ago(days=3), GRANT, shopper_muted_items=["a"])
+    answer = braid.recommend(**who)
+    assert ids(answer) == ["d", "a", "e"]
+    assert answer["features"]["shopper"] == {
+        "found": True,
+        "age_seconds": 3 * 86400.0,
+        "version": [micros_ago(days=3), 2],
+    }
+    popular = braid.recommend(visitor_id=who["visitor_id"], user_id=who["user_id"])
+    assert (ids(popular), popular["degraded"]["rung"]) == (["a", "d", "e"], "popular")
+    # Muted under an earlier choice: a new grant starts empty.
+    rows.consent(f"visitor:{who['visitor_id']}", "granted", GRANT + 1)
+    again = braid.recommend(**who)
+    assert (ids(again), again["features"]["shopper"]["found"]) == (POPULAR, False)
+
+
+def test_an_unreadable_shopper_row_is_said_and_costs_no_rung(braid: Running, rows: Rows) -> None:
+    who = shopper(rows, session_at=micros_ago(seconds=5))
+    key = redis_key(PROJECT, {"shopper_id": f"user:{who['user_id']}"})
+    rows.shopper(f"user:{who['user_id']}", micros_ago(days=3), GRANT)
+    rows.redis.hset(key, feature_field("shopper", "shopper_muted_items"), b"\xff\xff")
+    degraded = braid.recommend(**who)["degraded"]
+    assert degraded == {"level": 0, "rung": "full", "cause": "shopper row is unreadable"}
+
+
+def test_a_tombstone_is_no_row(braid: Running, rows: Rows) -> None:
+    who = shopper(rows, session_at=micros_ago(seconds=5))
+    session = {"visitor_id": who["visitor_id"], "session_id": "s1"}
+    for view, key in ((SESSION, session), (USER, {"user_id": who["user_id"]})):
+        rows.redis.delete(redis_key(PROJECT, key))
+        version = encode_version(tombstone_version(GRANT - 1))
+        rows.redis.hset(redis_key(PROJECT, key), version_field(view.name), version)
+    answer = braid.recommend(**who)
+    nothing = {"found": False, "age_seconds": None, "version": None}
+    assert answer["degraded"] == {"level": 4, "rung": "popular", "cause": "nothing known of the shopper"}
+    assert answer["features"] == {"session": nothing, "shopper": nothing, "user": nothing}
 
 
 def test_a_new_grant_starts_empty(braid: Running, rows: Rows) -> None:

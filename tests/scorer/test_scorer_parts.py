@@ -6,14 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.clock import to_micros
-from contracts.features import CONSENT, SESSION, USER
+from contracts.features import CONSENT, SESSION, SHOPPER, USER
 from contracts.online import StoredRow
 from scorer.breaker import Breaker
-from scorer.shopper import NOTHING_READ, known
+from scorer.shopper import NOTHING_READ, keys_of, known
 from scorer.store import RowKey
+from scorer.wire import RecommendRequest
 from tests.scorer.kit import NOW, consent_state, micros_ago
 
 T = to_micros(NOW)
+ASK = RecommendRequest(visitor_id="v", session_id="s", user_id="u", item_id="p", exclude_items=["q"])
 STATES = st.sampled_from(["granted", "denied", "unknown"])
 CHANGED = st.integers(T - 5, T)
 
@@ -32,8 +34,12 @@ def test_nothing_is_used_or_kept_unless_the_newest_choice_grants(
     ]
     session_row = row({"session_last_items": ["a"], "events_seen": 1, "consent_changed_at": session})
     reads.append((RowKey(SESSION, {"visitor_id": "v", "session_id": "s"}), session_row))
+    mutes = {"shopper_muted_items": ["m"], "events_seen": 1, "consent_changed_at": session}
+    reads.append((RowKey(SHOPPER, {"shopper_id": "user:u"}), row(mutes)))
     reads.append((RowKey(USER, {"user_id": "u"}), row({"user_last_items": ["b"]})))
-    facts = known(reads, T, ())
+    facts = known(reads, T, ASK)
+    # What the request itself says holds for anybody.
+    assert (facts.shopper.context, facts.shopper.exclude) == (["p"], ["q", "p"])
     newest_at = max((at for _, at in choices), default=None)
     grants = newest_at is not None and {state for state, at in choices if at == newest_at} == {"granted"}
     assert facts.shopper.consent_granted is grants
@@ -42,6 +48,15 @@ def test_nothing_is_used_or_kept_unless_the_newest_choice_grants(
     assert list(facts.shopper.user_items) == (["b"] if grants else [])
     started_under_it = grants and newest_at is not None and session >= newest_at
     assert list(facts.shopper.session_items) == (["a"] if started_under_it else [])
+    assert list(facts.shopper.muted_items) == (["m"] if started_under_it else [])
+
+
+def test_the_shopper_row_is_the_users_else_the_devices() -> None:
+    def shopper_keys(**who: str) -> list[dict[str, str]]:
+        return [key.key for key in keys_of(RecommendRequest(**who)) if key.view is SHOPPER]
+
+    assert shopper_keys(visitor_id="v", user_id="u") == [{"shopper_id": "user:u"}]
+    assert shopper_keys(visitor_id="v") == [{"shopper_id": "visitor:v"}]
 
 
 def test_the_newest_choice_counts_even_from_an_old_row() -> None:
@@ -55,7 +70,7 @@ def test_the_newest_choice_counts_even_from_an_old_row() -> None:
         RowKey(CONSENT, {"shopper_id": "visitor:v"}),
         row({"consent_state": consent_state("granted", T - 1)}),
     )
-    assert not known([denied, given_before], T, ()).shopper.consent_granted
+    assert not known([denied, given_before], T, ASK).shopper.consent_granted
 
 
 def test_the_breaker_rests_and_tries_once() -> None:
