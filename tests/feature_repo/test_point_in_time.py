@@ -20,6 +20,7 @@ from feature_repo.materialize import materialize
 from feature_repo.repo import apply, online_config, repo_config
 from feature_repo.store import VersionedRedisOnlineStore
 from feature_repo.training import TrainingSetError, label_rows, write_training_set
+from feature_repo.withdrawals import tombstones_of
 from infra.stack import LocalStack
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 LABEL = datetime(2011, 9, 1, 12, 0, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 CUT = Cut(date(2011, 9, 1))
+# Chosen on 2011-09-02 at 01:00:00, before the cut is published at 02:00.
+DENIED = f"{1_314_925_200_000_000:017d}|20000"
 SPARK_TYPES = {
     FeatureType.INT64: "BIGINT",
     FeatureType.STRING: "STRING",
@@ -220,3 +223,12 @@ def test_materializes_the_rows_of_one_cut(lake: Settings, stack: LocalStack) -> 
     # An older cut again: the rows of the newer one stay.
     materialize(store, lake, before)
     assert spend("other")[1] == (6, ["i1", "ü"])
+
+    # A withdrawal on the day after the newer cut: neither cut comes back for `other`, and `u` is as it was.
+    gone = tombstones_of(lake.feast_project, DENIED, {"user_id": "other"})
+    assert {tombstone.view for tombstone in gone} == {"user", "user_embedding"}
+    VersionedRedisOnlineStore().write_rows(online_config(lake), [], gone)
+    for cut in (before, CUT):
+        materialize(store, lake, cut)
+        assert spend("other") == (None, (0, None))
+    assert spend("u")[1] == (888, ["i1", "ü"])
