@@ -42,6 +42,8 @@ TABLES = {
               "event_on", 400),
         Table("silver_catalog", "Price, title and stock history, once each", ("item_id", "effective_time"), "silver",
               "effective_on", 800),
+        Table("silver_profiles", "What CRM and questionnaires say of users, each attribute with its purpose",
+              ("user_id", "attribute", "effective_time"), "profiles", "effective_on", 800),
         Table("gold_user_features", "The user view at each cut", ("user_id", "cut_on"), "gold", "cut_on", 120),
         Table("gold_item_features", "Item features and the catalog state at each cut", ("item_id", "cut_on"), "gold",
               "cut_on", 120),

@@ -29,6 +29,7 @@ Job = Callable[[Run], Any]
 JOBS = {
     "bronze": "spark_jobs.bronze:run_bronze",
     "silver": "spark_jobs.silver:run_silver",
+    "profiles": "spark_jobs.profiles:run_profiles",
     "gold": "spark_jobs.gold:run_gold",
     "lists": "spark_jobs.lists:run_lists",
     "decisions": "spark_jobs.decisions:run_decisions",
