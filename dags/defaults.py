@@ -1,4 +1,4 @@
-"""What all DAGs share: owner, retries and time limits."""
+"""What all DAGs share: owner, retries, time limits, and whom a failure tells."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from airflow.sdk import Asset
 
 from contracts.tables import table_named
+from dags.alarms import alarm_on_failure
 
 TASK_DEFAULTS: dict[str, Any] = {
     "owner": "braid",
@@ -18,6 +19,8 @@ TASK_DEFAULTS: dict[str, Any] = {
     "execution_timeout": timedelta(hours=1),
     # A backfill has its own limit of runs; the same step of two cuts must not write side by side.
     "max_active_tis_per_dag": 1,
+    # Called when the task is not tried again.
+    "on_failure_callback": alarm_on_failure,
 }
 DAG_DEFAULTS: dict[str, Any] = {
     "default_args": TASK_DEFAULTS,

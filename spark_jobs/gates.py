@@ -1,31 +1,34 @@
-"""The gates: rules compile to one aggregation a table, Great Expectations judges the row of numbers of each day.
+"""The gates: rules and measures compile to one aggregation a table, Great Expectations judges each day's row of numbers.
 
-Every verdict is a line of `var/lake/_gates.jsonl` (cut, gate, rule, observed, passed, and the day's events): it is the
-history that volumes are compared with, and it says which cuts were refused.
+A day is held against the days before it by the figures that the gate kept of them (`spark_jobs.gate_log`). A refused day
+raises an alarm (`contracts.alarms`).
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
-from statistics import mean
-from typing import Any
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from contracts.alarms import Alarm, raise_alarm
+from contracts.clock import WallClock, to_rfc3339
 from contracts.errors import GateError
-from contracts.expectations import INGEST, RULES, Gate, rules_of
-from contracts.expectations.rules import MIN_TRAILING_DAYS, TRAILING_DAYS
+from contracts.expectations import Day, Gate, Rule, measures_of, rows_of, rules_of
+from contracts.logs import RoomLog
 from contracts.settings import Settings
+from spark_jobs.gate_log import Numbers, history, keep, refused, verdicts_file, volumes
 from spark_jobs.run import Run
 
 EXIT_CODE = 3
-ROWS = "rows"
-Numbers = dict[str, float | None]
+SHOWN = 5
+"""Broken rules that the error names."""
+log_file = verdicts_file
+__all__ = ["EXIT_CODE", "Counted", "log_file", "measure", "pass_gate", "refused", "volumes"]
+log = RoomLog("spark_jobs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,96 +48,84 @@ def pass_gate(run: Run, gate: Gate, tables: Sequence[Counted]) -> None:
     """
     from spark_jobs.expectations import judge
 
-    found = {counted.table: measure(counted, gate) for counted in tables}
-    history = volumes(run.settings) if gate is INGEST else {}
-    numbers = {on: day_numbers(gate, on, found, history) for on in run.days}
-    broken = judge(run.settings, gate, numbers)
-    _keep(run.settings, gate, numbers, broken)
+    started = time.perf_counter()
+    given = {counted.table for counted in tables}
+    rules = [rule for rule in rules_of(gate, run.settings) if rule.table in given]
+    found = {counted.table: measure(counted, rules) for counted in tables}
+    days = [_figures(gate, on, found) for on in run.days]
+    numbers = _numbers(rules, days, found, history(run.settings, gate))
+    broken = judge(run.settings, gate, rules, numbers)
+    keep(run.settings, rules, days, numbers, broken)
+    log("gate_judged", gate=gate, days=len(days), broken=len(broken), seconds=_seconds_since(started))
     if broken:
-        raise GateError("; ".join(_said(gate, name, on, numbers[on][name]) for name, on in broken[:5]))
+        said = "; ".join(_said(rules, name, on, numbers[on][name]) for name, on in broken[:SHOWN])
+        _alarm(run.settings, broken, said)
+        raise GateError(said)
 
 
-def measure(counted: Counted, gate: Gate) -> dict[date, Numbers]:
-    """Every rule's number of every day that has rows, by one aggregation; `rows` counts them."""
-    numbers = [F.count("*").alias(ROWS)]
-    for rule in rules_of(gate, counted.table):
-        broken = F.expr(f"COUNT_IF({rule.violation})")
-        of = F.expr(f"NULLIF(COUNT_IF({rule.among}), 0)")
-        numbers.append((broken / of if rule.share else broken).alias(rule.name))
+def measure(counted: Counted, rules: Sequence[Rule]) -> dict[date, Numbers]:
+    """Every rule's number and every measure of each day that has rows, by one aggregation."""
+    own = [rule for rule in rules if rule.table == counted.table and rule.number is None]
+    gate = rules[0].gate
+    numbers = [F.count("*").alias(rows_of(counted.table)), *(_of_rows(rule).alias(rule.name) for rule in own)]
+    numbers += [F.expr(one.sql).alias(one.name) for one in measures_of(gate, counted.table)]
     rows = counted.frame.groupBy(F.col(counted.day).alias("day")).agg(*numbers).collect()
-    return {row["day"]: {name: row[name] for name in row.asDict() if name != "day"} for row in rows}
+    return {row["day"]: {name: _plain(row[name]) for name in row.asDict() if name != "day"} for row in rows}
 
 
-def day_numbers(
-    gate: Gate, on: date, found: Mapping[str, Mapping[date, Numbers]], history: dict[date, int]
-) -> Numbers:
-    """The numbers of one day, 0 for a closed one; its volume joins `history`.
+def _of_rows(rule: Rule) -> Column:
+    broken, among = f"COUNT_IF({rule.violation})", f"COUNT_IF({rule.among})"
+    return F.expr(f"IF({among} >= {rule.least}, {broken} / {among}, NULL)" if rule.share else broken)
 
-    Args:
-        history: events of the cuts before.
-    """
-    numbers: Numbers = {}
+
+def _plain(value: object) -> float | None:
+    """A figure as JSON keeps it."""
+    return None if value is None else value if isinstance(value, int) else float(value)  # type: ignore[arg-type]
+
+
+def _figures(gate: Gate, on: date, found: Mapping[str, Mapping[date, Numbers]]) -> Day:
+    """The day's measures; 0 rows where it has none."""
+    figures: Numbers = {}
     for table, days in found.items():
         measured = days.get(on, {})
-        numbers.update({rule.name: measured.get(rule.name, 0) for rule in rules_of(gate, table)})
-    if gate is INGEST:
-        events, rejected = (
-            int(found[t].get(on, {}).get(ROWS) or 0) for t in ("bronze_events", "bronze_rejected")
-        )
-        numbers["reject_share"] = rejected / (events + rejected) if rejected else 0
-        numbers["volume_ratio"] = volume_ratio(on, events, history)
-        numbers[ROWS] = history[on] = events
+        names = (rows_of(table), *(one.name for one in measures_of(gate, table)))
+        figures |= {name: measured.get(name) for name in names}
+        figures[rows_of(table)] = measured.get(rows_of(table)) or 0
+    return Day(on, figures)
+
+
+def _numbers(
+    rules: Sequence[Rule], days: Sequence[Day], found: Mapping[str, Mapping[date, Numbers]], past: list[Day]
+) -> dict[date, Numbers]:
+    """What each rule judges, by day; a day of the run is history for the days after it."""
+    known = {day.on: day for day in past}
+    numbers: dict[date, Numbers] = {}
+    for day in days:
+        earlier = [known[on] for on in sorted(known) if on < day.on]
+        numbers[day.on] = {
+            rule.name: found[rule.table].get(day.on, {}).get(rule.name, 0)
+            if rule.number is None
+            else rule.number(day, earlier)
+            for rule in rules
+        }
+        known[day.on] = day
     return numbers
 
 
-def volume_ratio(on: date, events: int, history: Mapping[date, int]) -> float | None:
-    """The day's events over the mean of the open days before; None when closed, or with too few of them."""
-    before = [n for day, n in history.items() if n and 0 < (on - day).days <= TRAILING_DAYS]
-    return events / mean(before) if events and len(before) >= MIN_TRAILING_DAYS else None
+def _alarm(settings: Settings, broken: Sequence[tuple[str, date]], said: str) -> None:
+    now = to_rfc3339(WallClock().now())
+    for on in sorted({on for _, on in broken}):
+        raise_alarm(settings, Alarm("gate", now, said, on.isoformat()), log)
 
 
-def volumes(settings: Settings) -> dict[date, int]:
-    """Events of each cut that passed the ingest gate when it was last tried."""
-    verdicts = _newest(settings, INGEST)
-    bad = {verdict["cut"] for verdict in verdicts if not verdict["passed"]}
-    days = {v["cut"]: v["events"] for v in verdicts if v["cut"] not in bad}
-    return {date.fromisoformat(cut): events for cut, events in days.items()}
-
-
-def refused(settings: Settings, cuts: Iterable[date]) -> list[tuple[str, date]]:
-    """The rules that refused these cuts' ingest when it was last tried, with the cut."""
-    asked = {cut.isoformat(): cut for cut in cuts}
-    verdicts = _newest(settings, INGEST)
-    return [(v["rule"], asked[v["cut"]]) for v in verdicts if v["cut"] in asked and not v["passed"]]
-
-
-def log_file(settings: Settings) -> Path:
-    """Every verdict, one JSON line each."""
-    return settings.lake / "_gates.jsonl"
-
-
-def _newest(settings: Settings, gate: Gate) -> list[dict[str, Any]]:
-    """The newest verdict of each cut and rule."""
-    path = log_file(settings)
-    lines: Iterable[str] = path.read_text().splitlines() if path.is_file() else ()
-    verdicts = (json.loads(line) for line in lines)
-    return list({(v["cut"], v["rule"]): v for v in verdicts if v["gate"] == gate}.values())
-
-
-def _keep(
-    settings: Settings, gate: Gate, numbers: Mapping[date, Numbers], broken: list[tuple[str, date]]
-) -> None:
-    refused_rules = set(broken)
-    with log_file(settings).open("a") as log:
-        for on, day in numbers.items():
-            for name in (name for name in day if name != ROWS):
-                verdict = {"cut": on.isoformat(), "gate": gate.value, "rule": name, "observed": day[name]}
-                passed = (name, on) not in refused_rules
-                log.write(json.dumps({**verdict, "passed": passed, "events": day.get(ROWS)}) + "\n")
-
-
-def _said(gate: Gate, name: str, on: date, observed: float | None) -> str:
-    rule = next(rule for rule in RULES if rule.name == name)
+def _said(rules: Sequence[Rule], name: str, on: date, observed: float | None) -> str:
+    rule = next(rule for rule in rules if rule.name == name)
     least = "" if rule.minimum is None else f"at least {rule.minimum:g} and "
-    where = rule.table or "the day"
-    return f"gate {gate.value} refuses {on}: {where}, rule {name}: observed {observed}, allowed {least}at most {rule.allowed:g}"
+    return (
+        f"gate {rule.gate.value} refuses {on}: {rule.table}, rule {name} ({rule.cause}): "
+        f"observed {observed}, allowed {least}at most {rule.allowed:g}"
+    )
+
+
+def _seconds_since(started: float) -> float:
+    return round(time.perf_counter() - started, 3)

@@ -11,12 +11,24 @@ from __future__ import annotations
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 
-from contracts.columns import CATALOG_COLUMNS
+from contracts.columns import CATALOG_COLUMNS, EVENT_COLUMNS
 from contracts.errors import SourceError
 from contracts.expectations import INGEST
+from contracts.tables import POSITION
+from spark_jobs import gate_rows
 from spark_jobs import silver_rows as rows
 from spark_jobs.gates import Counted, pass_gate
 from spark_jobs.run import Run
+
+SILVER_COLUMNS = (
+    *EVENT_COLUMNS,
+    "shopper_id",
+    "linked_user_id",
+    "consent_state",
+    "event_on",
+    "cut_on",
+    *POSITION,
+)
 
 
 def run_silver(run: Run) -> None:
@@ -26,25 +38,40 @@ def run_silver(run: Run) -> None:
         GateError: a rule is broken; nothing was written.
         SourceError: bronze has not been written.
     """
-    events = _events(run).persist(StorageLevel.MEMORY_AND_DISK)
-    catalog = _catalog(run).persist(StorageLevel.MEMORY_AND_DISK)
-    rejected = _bronze(run, "bronze_rejected").where(run.between("received_on"))
+    silver = run.read("silver_catalog")
+    earlier = (
+        None if silver is None else rows.items_of(silver.where(f"effective_on < DATE'{run.first}'")).persist()
+    )
+    catalog = _catalog(run, earlier).persist(StorageLevel.MEMORY_AND_DISK)
+    items = gate_rows.known_items(catalog, earlier)
+    events = gate_rows.with_checks(_events(run), items, run.settings.session_max_events)
+    events = events.persist(StorageLevel.MEMORY_AND_DISK)
     counted = (
         Counted("bronze_events", events, "cut_on"),
         Counted("bronze_catalog", catalog, "effective_on"),
-        Counted("bronze_rejected", rejected, "received_on"),
+        Counted(
+            "bronze_rejected",
+            _bronze(run, "bronze_rejected").where(run.between("received_on")),
+            "received_on",
+        ),
     )
     try:
+        # Made before they are judged: the gate's seconds are then the gate's own.
+        events.count()
         pass_gate(run, INGEST, counted)
-        late = run.settings.late_horizon.days + 1
-        run.replace(
-            "silver_events", events, f"{run.between('event_on', before=late)} AND {run.between('cut_on')}"
-        )
-        history = catalog.select(*CATALOG_COLUMNS, "effective_on")
-        run.replace("silver_catalog", history, run.between("effective_on"))
+        _write(run, events, catalog)
     finally:
-        events.unpersist()
-        catalog.unpersist()
+        for frame in (events, catalog, *(() if earlier is None else (earlier,))):
+            frame.unpersist()
+
+
+def _write(run: Run, events: DataFrame, catalog: DataFrame) -> None:
+    late = run.settings.late_horizon.days + 1
+    where = f"{run.between('event_on', before=late)} AND {run.between('cut_on')}"
+    run.replace("silver_events", events.select(*SILVER_COLUMNS), where)
+    run.replace(
+        "silver_catalog", catalog.select(*CATALOG_COLUMNS, "effective_on"), run.between("effective_on")
+    )
 
 
 def _bronze(run: Run, table: str) -> DataFrame:
@@ -60,16 +87,14 @@ def _events(run: Run) -> DataFrame:
     own = rows.with_cut(bronze, run.settings.publish_delay).where(run.between("cut_on"))
     silver = run.read("silver_events")
     if silver is None:
-        return rows.with_identity(rows.once_each(own, None), None)
+        return rows.with_identity(rows.once_each(own, None), None, *gate_rows.COPIES)
     near = run.between("event_on", before=run.settings.late_horizon.days + 1, after=1)
     known = silver.where(f"{near} AND NOT ({run.between('cut_on')})")
     before = run.between("event_on", before=rows.LINK_DAYS + 1)
     earlier = silver.where(f"{before} AND cut_on < DATE'{run.first}'")
-    return rows.with_identity(rows.once_each(own, known), earlier)
+    return rows.with_identity(rows.once_each(own, known), earlier, *gate_rows.COPIES)
 
 
-def _catalog(run: Run) -> DataFrame:
+def _catalog(run: Run, earlier: DataFrame | None) -> DataFrame:
     updates = _bronze(run, "bronze_catalog").where(run.between("received_on"))
-    silver = run.read("silver_catalog")
-    earlier = None if silver is None else silver.where(f"effective_on < DATE'{run.first}'")
-    return rows.with_previous_price(rows.catalog_history(updates), earlier)
+    return rows.with_previous(rows.catalog_history(updates), earlier)

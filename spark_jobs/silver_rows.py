@@ -35,15 +35,26 @@ def with_cut(events: DataFrame, publish_delay: timedelta) -> DataFrame:
 
 
 def once_each(events: DataFrame, known: DataFrame | None) -> DataFrame:
-    """The first of each event_id by (received_time, source_partition, source_offset), if it is not `known` already."""
+    """The first of each event_id by (received_time, source_partition, source_offset), if it is not `known` already.
+
+    Adds what the gate asks of copies: `copies`, how many came, and `copies_differ`, whether in more than their receipt.
+    """
     order = Window.partitionBy("event_id").orderBy(
         "received_time", "source_partition", "source_offset", "source"
     )
-    first = events.withColumn("copy", F.row_number().over(order)).where("copy = 1").drop("copy")
+    whole = order.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
+    content = F.xxhash64(*(name for name in EVENT_COLUMNS if name != "received_time"))
+    numbered = events.select("*", F.row_number().over(order).alias("copy"), content.alias("content"))
+    counted = numbered.select(
+        "*",
+        F.count("*").over(whole).alias("copies"),
+        (F.min("content").over(whole) != F.max("content").over(whole)).alias("copies_differ"),
+    )
+    first = counted.where("copy = 1").drop("copy", "content")
     return first if known is None else first.join(known.select("event_id"), "event_id", "left_anti")
 
 
-def with_identity(events: DataFrame, earlier: DataFrame | None) -> DataFrame:
+def with_identity(events: DataFrame, earlier: DataFrame | None, *carried: str) -> DataFrame:
     """Adds `shopper_id`, `consent_state` and `linked_user_id`: the event's user, else the one logged in on the device.
 
     The user logged in is that of the device's newest event with a user, in the order of arrival (a link holds from when
@@ -51,6 +62,7 @@ def with_identity(events: DataFrame, earlier: DataFrame | None) -> DataFrame:
 
     Args:
         earlier: silver rows of earlier cuts (`MARKER_COLUMNS`).
+        carried: further columns of `events` that are kept.
     """
     own = events.withColumn("is_new", F.lit(True))
     rows = own if earlier is None else own.unionByName(_markers(earlier), allowMissingColumns=True)
@@ -65,6 +77,7 @@ def with_identity(events: DataFrame, earlier: DataFrame | None) -> DataFrame:
         "event_on",
         "cut_on",
         *POSITION,
+        *carried,
     )
 
 
@@ -77,17 +90,34 @@ def catalog_history(updates: DataFrame) -> DataFrame:
     return last.select(*CATALOG_COLUMNS, F.expr(dated("effective_time")).alias("effective_on"))
 
 
-def with_previous_price(history: DataFrame, earlier: DataFrame | None) -> DataFrame:
-    """Adds `previous_price_minor`: the item's price before this update; null when none is known."""
+def items_of(catalog: DataFrame) -> DataFrame:
+    """Each item once: its newest update's time, price and currency, and `first_on`, first price and currency."""
+    return catalog.groupBy("item_id").agg(
+        F.max("effective_time").alias("effective_time"),
+        F.max_by("price_minor", "effective_time").alias("price_minor"),
+        F.max_by("currency", "effective_time").alias("currency"),
+        F.min("effective_on").alias("first_on"),
+        F.min_by("price_minor", "effective_time").alias("first_price_minor"),
+        F.min_by("currency", "effective_time").alias("first_currency"),
+    )
+
+
+def with_previous(history: DataFrame, items: DataFrame | None) -> DataFrame:
+    """Adds `previous_price_minor` and `previous_currency`: the item's before this update; null when none is known.
+
+    Args:
+        items: `items_of` the updates before.
+    """
     order = Window.partitionBy("item_id").orderBy("effective_time")
     rows = history.withColumn("is_new", F.lit(True))
-    if earlier is not None:
-        newest = earlier.groupBy("item_id").agg(
-            F.max("effective_time").alias("effective_time"),
-            F.max_by("price_minor", "effective_time").alias("price_minor"),
-        )
+    if items is not None:
+        newest = items.select("item_id", "effective_time", "price_minor", "currency")
         rows = rows.unionByName(newest, allowMissingColumns=True)
-    return rows.withColumn("previous_price_minor", F.lag("price_minor").over(order)).where("is_new")
+    return rows.select(
+        "*",
+        F.lag("price_minor").over(order).alias("previous_price_minor"),
+        F.lag("currency").over(order).alias("previous_currency"),
+    ).where("is_new")
 
 
 def _markers(silver: DataFrame) -> DataFrame:

@@ -20,6 +20,7 @@ def task(task) -> dict:
         "timeout_seconds": task.execution_timeout.total_seconds() if task.execution_timeout else None,
         "downstream": sorted(task.downstream_task_ids),
         "depends_on_past": task.depends_on_past,
+        "alarms": [call.__name__ for call in task.on_failure_callback],
         "commands": task.commands,
         "outlets": [asset.name for asset in task.outlets],
     }

@@ -73,6 +73,11 @@ def test_every_task_is_owned_tried_again_and_bounded(dump: dict[str, Any]) -> No
         assert not task["depends_on_past"], name
 
 
+def test_every_task_raises_an_alarm_when_it_fails(dump: dict[str, Any]) -> None:
+    for name, task in tasks_of(dump):
+        assert task["alarms"] == ["alarm_on_failure"], name
+
+
 def test_every_command_is_a_rooms_command_for_the_cut(dump: dict[str, Any]) -> None:
     for name, task in tasks_of(dump):
         for command in task["commands"]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 from shop import at, bronze, event, update
 
 from contracts.columns import spark_catalog_ddl
@@ -94,7 +95,8 @@ def test_the_price_before_is_the_newest_known(spark: SparkSession) -> None:
     old = spark.createDataFrame(
         [tuple(update(*u).values()) for u in (("a", "07-01 10:00", 90), ("a", "08-01 10:00", 100))], columns
     )
-    rows = silver_rows.with_previous_price(new, old).collect()
+    dated = old.withColumn("effective_on", F.lit(date(2011, 8, 1)))
+    rows = silver_rows.with_previous(new, silver_rows.items_of(dated)).collect()
     assert {(r["item_id"], r["price_minor"], r["previous_price_minor"]) for r in rows} == {
         ("a", 120, 100), ("a", 130, 120), ("b", 5, None),
     }  # fmt: skip

@@ -1,0 +1,178 @@
+"""The gates: what one aggregation finds in rows, how many jobs it takes, what a refused day leaves."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+from shop import SOURCE, at, bronze, event, update, write_days
+
+from contracts.alarms import alarms_file
+from contracts.columns import spark_catalog_ddl
+from contracts.errors import GateError
+from contracts.expectations import INGEST, RULES, rules_of
+from contracts.settings import Settings
+from spark_jobs import gate_rows, silver_rows
+from spark_jobs.bronze import run_bronze
+from spark_jobs.gates import Counted, measure, pass_gate
+from spark_jobs.run import Run
+from spark_jobs.silver import run_silver
+
+DAY = date(2011, 8, 1)
+DELAY = timedelta(hours=2)
+LIMIT = 3
+ITEM = dict.fromkeys(
+    ("item_id", "price_minor", "currency", "quantity", "index", "item_list_id", "category", "brand")
+)
+
+
+def item(**fields: Any) -> dict[str, Any]:
+    return ITEM | {"item_id": "i1", "price_minor": 300, "currency": "GBP", "quantity": 1} | fields
+
+
+def counted(spark: SparkSession, events: list[dict[str, Any]]) -> Counted:
+    """Events as the job silver hands them to the gate, beside a catalog that knows i1 at 300 GBP."""
+    catalog = spark.createDataFrame([tuple(update("i1", "08-01 00:00", 300).values())], spark_catalog_ddl())
+    dated = catalog.withColumn("effective_on", F.lit(DAY))
+    own = silver_rows.once_each(silver_rows.with_cut(bronze(spark, events), DELAY), None)
+    rows = silver_rows.with_identity(own, None, *gate_rows.COPIES)
+    known = gate_rows.known_items(dated, None)
+    return Counted("bronze_events", gate_rows.with_checks(rows, known, LIMIT), "cut_on")
+
+
+def found(spark: SparkSession, settings: Settings, events: list[dict[str, Any]]) -> dict[str, Any]:
+    """The numbers of the day, shares of a handful of rows too."""
+    rules = [replace(rule, least=1) for rule in rules_of(INGEST, settings) if rule.table == "bronze_events"]
+    return measure(counted(spark, events), rules)[DAY]
+
+
+@contextmanager
+def jobs_of(spark: SparkSession, group: str) -> Iterator[Callable[[], int]]:
+    """Counts the Spark jobs that the block starts."""
+    context = spark.sparkContext
+    context.setJobGroup(group, group)
+    try:
+        yield lambda: len(context.statusTracker().getJobIdsForGroup(group))
+    finally:
+        context._jsc.clearJobGroup()
+
+
+def test_rule_names_are_unique_and_every_rule_says_what_it_is_about() -> None:
+    names = [rule.name for rule in RULES]
+    assert len(names) == len(set(names))
+    assert all(rule.doc and rule.cause and rule.table for rule in RULES)
+
+
+def test_a_sound_day_breaks_no_rule_of_rows(spark: SparkSession, settings: Settings) -> None:
+    events = [event("a", "08-01 10:00", item_id="i1", items=[item()]), event("b", "08-01 11:00")]
+    numbers = found(spark, settings, events)
+    rules = [
+        rule for rule in rules_of(INGEST, settings) if rule.table == "bronze_events" and rule.number is None
+    ]
+    assert {rule.name: numbers[rule.name] for rule in rules if numbers[rule.name]} == {}
+    assert numbers["bronze_events.rows"] == 2
+    assert int(numbers["bronze_events.hours"]) == 2**10 + 2**11
+    assert numbers["bronze_events.name.view_item"] == 2
+    assert numbers["bronze_events.share.user_id"] == 0
+
+
+def test_each_broken_row_is_counted_by_the_rule_of_its_field(spark: SparkSession, settings: Settings) -> None:
+    when = "08-01 10:00"
+    broken = {
+        "event_event_name": event("1", when, "bought"),
+        "event_platform": event("2", when, platform="x" * 33),
+        "event_consent_ads": event("3", when, consent_ads="yes"),
+        "event_visitor_id": event("4", when, visitor_id=""),
+        "event_scroll_depth": event("5", when, scroll_depth=101),
+        "item_price_minor": event("6", when, items=[item(), item(price_minor=-1)]),
+        "item_item_id": event("7", when, items=[item(item_id=None)]),
+        "event_after_received": event("8", when, event_time=at(when) + 301_000_000),
+        "consent_after_received": event("9", when, consent_changed_at=at(when) + 301_000_000),
+        "currency_mixed": event("10", when, items=[item(), item(currency="USD"), item(currency=None)]),
+    }
+    numbers = found(spark, settings, [one | {"session_id": f"s{n}"} for n, one in enumerate(broken.values())])
+    rules = [
+        r
+        for r in rules_of(INGEST, settings)
+        if r.table == "bronze_events" and r.number is None and not r.share
+    ]
+    assert {rule.name: numbers[rule.name] for rule in rules if numbers[rule.name]} == dict.fromkeys(broken, 1)
+
+
+def test_copies_twins_and_bots_are_told_apart(spark: SparkSession, settings: Settings) -> None:
+    again = {"received_time": at("08-01 10:01")}
+    events = [
+        event("same", "08-01 10:00", item_id="i1"),
+        event("same", "08-01 10:00", item_id="i1", **again),  # sent again: counted once, no fault
+        event("reused", "08-01 10:00", visitor_id="v2", item_id="i1"),
+        event("reused", "08-01 10:00", visitor_id="v2", item_id="i2", **again),  # another event under its id
+        event("one", "08-01 12:00", visitor_id="v3", item_id="i1"),
+        event("two", "08-01 12:00", visitor_id="v3", item_id="i1"),  # the same event under another id
+        *(event(f"bot{n}", f"08-01 13:0{n}", visitor_id="bot") for n in range(LIMIT + 1)),
+    ]
+    numbers = found(spark, settings, events)
+    assert numbers["bronze_events.rows"] == 8
+    assert numbers["event_id_reused"] == 1 / 8
+    assert numbers["twin_share"] == 1 / 8
+    assert numbers["bot_share"] == 4 / 8
+    assert numbers["bronze_events.copies"] == 10 / 8
+
+
+def test_items_and_prices_are_held_against_the_catalog_known_by_then(
+    spark: SparkSession, settings: Settings
+) -> None:
+    events = [
+        event("1", "08-01 10:00", item_id="i1", price_minor=300, items=[item()]),
+        event("2", "08-01 10:01", item_id="i1", price_minor=30_000, items=[item(currency="USD")]),
+        event("3", "08-01 10:02", item_id="new", price_minor=5, items=[item(item_id="new")]),
+        event("4", "08-01 10:03"),
+    ]
+    numbers = found(spark, settings, events)
+    assert numbers["bronze_events.unknown_items"] == 1 / 3
+    assert numbers["bronze_events.price_off"] == 1 / 2
+    assert numbers["bronze_events.foreign_currency"] == 1 / 2
+
+
+def test_a_table_takes_at_most_two_spark_jobs(
+    spark: SparkSession, settings: Settings, tmp_path: Path
+) -> None:
+    run = Run(spark, replace(settings, var=tmp_path), DAY, DAY)
+    run.settings.lake.mkdir(parents=True)
+    table = counted(spark, [event("a", "08-01 10:00", item_id="i1", items=[item()])])
+    table.frame.persist().count()
+    with jobs_of(spark, "gate") as jobs:
+        pass_gate(run, INGEST, (table, Counted("bronze_rejected", table.frame.where("FALSE"), "cut_on")))
+        assert 0 < jobs() <= 4
+
+
+def test_a_day_of_refused_records_stops_and_alarms(
+    spark: SparkSession, settings: Settings, tmp_path: Path
+) -> None:
+    """2 of 5 records were refused at the door: more than the setting's 0.3, less than 0.5."""
+    write_days(tmp_path / "days", DAY, DAY, [event(f"e{n}", "08-01 10:00") for n in range(3)], [])
+    rejected = tmp_path / "days" / SOURCE / "rejected" / f"{DAY}.jsonl.gz"
+    line = json.dumps(
+        {"reason": "items.price: at least 0", "original": "e30=", "rejected_at": "2011-08-02T02:00:00Z"}
+    )
+    rejected.write_bytes(gzip.compress(f"{line}\n{line}\n".encode()))
+    run = Run(spark, replace(settings, var=tmp_path), DAY, DAY, None, f"days:{SOURCE}")
+    run.settings.lake.mkdir(parents=True)
+    run_bronze(run)
+    said = "2011-08-01: bronze_rejected, rule reject_share .rejects.: observed 0.4, allowed at most 0.3"
+    with pytest.raises(GateError, match=said):
+        run_silver(run)
+    alarms = [json.loads(one) for one in alarms_file(run.settings).read_text().splitlines()]
+    assert [(one["source"], one["cut"]) for one in alarms] == [("gate", "2011-08-01")]
+    assert "reject_share" in alarms[0]["error"]
+    assert run.read("silver_events") is None
+    run_silver(replace(run, settings=replace(run.settings, reject_share=0.5)))
+    assert run.read("silver_events").count() == 3  # type: ignore[union-attr]
