@@ -6,8 +6,9 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from contracts.features import ITEM, USER
 from contracts.settings import Settings
-from flink_jobs.sql import HOUR, Query, Stream, render
+from flink_jobs.sql import HOUR, STREAM_VIEWS, Query, Stream, render
 
 JOB_NAME = "braid-stream"
 ENTRY_CLASS = "braid.flink.SqlJob"
@@ -40,6 +41,12 @@ class Job:
 def stream_job(settings: Settings, stream: Stream | None = None, name: str = JOB_NAME) -> Job:
     """The stream strand as one job; `stream` defaults to the stack's own topics."""
     query = render(settings, stream or Stream(settings.kafka_bootstrap))
+    return Job(name, query, _options(settings, name))
+
+
+def parity_job(settings: Settings, stream: Stream, name: str, cut_end_micros: int) -> Job:
+    """Every view that has a Flink expression, those of the batch strand as of one cut: Flink held against Spark."""
+    query = render(settings, stream, (*STREAM_VIEWS, USER, ITEM), cut_end_micros)
     return Job(name, query, _options(settings, name))
 
 

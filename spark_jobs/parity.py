@@ -13,11 +13,17 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
+from contracts.consent import state_sql
+from contracts.events import shopper_sql
+from contracts.feature_sql import spark_expression
 from contracts.features import SESSION, USER, View
+from spark_jobs.item_rows import by_item
 from spark_jobs.stream_rows import SPARK_TYPES, in_time, of_set
 
 ROW = "ARRAY<STRUCT<view STRING, key MAP<STRING, STRING>, found BOOLEAN, version ARRAY<BIGINT>, features STRUCT<{}>>>"
 GROUP = (*SESSION.join_keys, "consent_changed_at")
+OFFSET = ("source_partition", "source_offset")
+MINUTE_MICROS = 60_000_000
 PLACE = ("visitor_id", "session_id", "consent_changed_at", "events_seen")
 
 
@@ -36,11 +42,40 @@ def used_rows(decisions: DataFrame, view: View) -> DataFrame:
 
 def stream_events(bronze: DataFrame, horizon: timedelta) -> DataFrame:
     """The events that the stream's session view took, numbered in each session by arrival (`nth`)."""
-    offset = ("source_partition", "source_offset")
-    copies = Window.partitionBy("visitor_id", "event_id").orderBy(*offset)
-    once = bronze.withColumn("copy", F.row_number().over(copies)).where("copy = 1")
-    taken = in_time(once, horizon).where("consent_personalization = 'granted'")
-    return taken.withColumn("nth", F.row_number().over(Window.partitionBy(*GROUP).orderBy(*offset)))
+    taken = in_time(first_of_each(bronze), horizon).where("consent_personalization = 'granted'")
+    return taken.withColumn("nth", F.row_number().over(Window.partitionBy(*GROUP).orderBy(*OFFSET)))
+
+
+def final_rows(view: View, bronze: DataFrame, horizon: timedelta) -> DataFrame:
+    """The rows that a grouped stream view ends with, recomputed from all that came, by `group_of(view)`."""
+    once = first_of_each(bronze).withColumn("shopper_id", F.expr(shopper_sql()))
+    if view.purpose is None:
+        taken = once.withColumn("consent_state", F.expr(state_sql()))
+    else:
+        taken = in_time(once, horizon).where(F.col(f"consent_{view.purpose}") == "granted")
+    return of_set(view, taken, group_of(view))
+
+
+def window_rows(view: View, bronze: DataFrame) -> DataFrame:
+    """Item trends recomputed: `item_id`, `window_end`, the features and `events_seen`; events are in time for a window."""
+    granted = first_of_each(bronze).where(F.col(f"consent_{view.purpose}") == "granted")
+    first = f"(event_time div {MINUTE_MICROS} + 1) * {MINUTE_MICROS}"
+    size = f"{view.window_minutes - 1} * {MINUTE_MICROS}L"
+    ends = F.expr(f"sequence({first}, {first} + {size}, {MINUTE_MICROS}L)")
+    windows = by_item(granted).withColumn("window_end", F.explode(ends))
+    counted = (F.expr(spark_expression(feature)) for feature in view.features)
+    return windows.groupBy("item_id", "window_end").agg(*counted, F.count("*").alias("events_seen"))
+
+
+def group_of(view: View) -> tuple[str, ...]:
+    """The columns that make a stream view's rows."""
+    return (*view.join_keys, *(("consent_changed_at",) if view.starts_empty else ()))
+
+
+def first_of_each(bronze: DataFrame) -> DataFrame:
+    """Each event_id of a device once: the first in offset order, as the stream takes it."""
+    copies = Window.partitionBy("visitor_id", "event_id").orderBy(*OFFSET)
+    return bronze.withColumn("copy", F.row_number().over(copies)).where("copy = 1").drop("copy")
 
 
 def expected_sessions(used: DataFrame, events: DataFrame) -> DataFrame:

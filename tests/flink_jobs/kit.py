@@ -73,14 +73,14 @@ def send(settings: Settings, records: Iterable[dict[str, Any]]) -> None:
 
 
 class Tail:
-    """What is written to a topic from now on."""
+    """What is written to a topic from now on, or from its beginning."""
 
-    def __init__(self, settings: Settings, topic: str) -> None:
+    def __init__(self, settings: Settings, topic: str, *, from_begin: bool = False) -> None:
         servers = {"bootstrap.servers": settings.kafka_bootstrap}
         self._consumer = Consumer({**servers, "group.id": unique("tail"), "enable.auto.commit": False})
         partitions = AdminClient(servers).list_topics(topic, timeout=30).topics[topic].partitions
         self._places = [TopicPartition(topic, partition) for partition in partitions]
-        self._next = self._ends()
+        self._next = {place.partition: 0 for place in self._places} if from_begin else self._ends()
         start = [TopicPartition(topic, partition, offset) for partition, offset in self._next.items()]
         self._consumer.assign(start)
         self._found: list[tuple[bytes, bytes]] = []

@@ -1,0 +1,96 @@
+"""The engines behind one signature: flat events in the order of arrival → the rows of every view, by key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from contracts.clock import to_micros
+from contracts.columns import CATALOG_COLUMNS, EVENT_COLUMNS, spark_catalog_ddl, spark_event_ddl
+from contracts.cuts import Cut
+from contracts.features import CONSENT, ITEM, ITEM_TRENDS, SESSION, SHOPPER, USER, View
+from contracts.reference import Known, item_rows, stream_rows, user_rows, window_rows
+from contracts.settings import Settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+Event = Mapping[str, Any]
+Rows = dict[tuple[str, ...], dict[str, Any]]
+GROUPED = (CONSENT, SESSION, SHOPPER)
+
+
+def by_reference(
+    events: Sequence[Event], catalog: Sequence[Event], cut: Cut, settings: Settings
+) -> dict[str, Rows]:
+    """`contracts.reference`."""
+    known = Known(events, cut, settings)
+    rows = {view.name: stream_rows(view, events, settings) for view in GROUPED}
+    for view in ITEM_TRENDS:
+        rows[view.name] = {(item, str(end)): row for (item, end), row in window_rows(view, events).items()}
+    return rows | {USER.name: user_rows(USER, known), ITEM.name: item_rows(ITEM, known, catalog)}
+
+
+def by_spark(
+    spark: SparkSession, events: Sequence[Event], catalog: Sequence[Event], cut: Cut, settings: Settings
+) -> dict[str, Rows]:
+    """The jobs' own transforms, from bronze on."""
+    from spark_jobs import consent_times, gold_rows, parity, silver_rows
+
+    bronze = _bronze(spark, events)
+    silver = silver_rows.with_identity(
+        silver_rows.once_each(silver_rows.with_cut(bronze, cut.publish_delay), None), None
+    ).where(f"cut_on <= DATE'{cut.on}'")
+    known = bronze.where(f"received_time < {to_micros(cut.published_at)}")
+    people = consent_times.person_times(consent_times.choices(known, cut.publish_delay), silver)
+    personal, analytic = (consent_times.usable(silver, people, p) for p in ("personalization", "analytics"))
+    updates = spark.createDataFrame(
+        [tuple(u[name] for name in CATALOG_COLUMNS) for u in catalog], spark_catalog_ddl()
+    )
+    history = silver_rows.catalog_history(
+        updates.selectExpr("*", "'s' AS source", "0 AS source_partition", "effective_time AS source_offset")
+    ).where(f"effective_on <= DATE'{cut.on}'")
+    cuts = (cut.on, cut.on, cut.publish_delay)
+    frames = {
+        USER: gold_rows.user_features(personal, *cuts),
+        ITEM: gold_rows.item_features(analytic, history, *cuts),
+    }
+    rows = {view.name: _rows(frame, view.join_keys) for view, frame in frames.items()}
+    for view in GROUPED:
+        rows[view.name] = _rows(
+            parity.final_rows(view, bronze, settings.session_horizon), parity.group_of(view)
+        )
+    for view in ITEM_TRENDS:
+        rows[view.name] = _rows(parity.window_rows(view, bronze), ("item_id", "window_end"))
+    return rows
+
+
+def by_topic(records: Iterable[tuple[bytes, bytes]]) -> dict[str, Rows]:
+    """The newest record of each key that Flink wrote; of windows each record."""
+    rows: dict[str, Rows] = {}
+    for key, value in records:
+        keys, row = json.loads(key), json.loads(value)
+        view = keys.pop("view")
+        if "window_end" in row:
+            keys["window_end"] = row["window_end"]
+        rows.setdefault(view, {})[tuple(str(part) for part in keys.values())] = row
+    return rows
+
+
+def _bronze(spark: SparkSession, events: Sequence[Event]) -> DataFrame:
+    names = (*EVENT_COLUMNS, "source", "source_partition", "source_offset")
+    ddl = f"{spark_event_ddl()}, source STRING, source_partition INT, source_offset BIGINT"
+    items = [{**event, "source": "kafka:events"} for event in events]
+    return spark.createDataFrame([tuple(row[name] for name in names) for row in items], ddl)
+
+
+def _rows(frame: DataFrame, keys: Sequence[str]) -> Rows:
+    found = frame.toArrow().to_pylist()
+    return {tuple(str(row[key]) for key in keys): row for row in found}
+
+
+def values_of(view: View, rows: Rows) -> dict[tuple[str, ...], dict[str, Any]]:
+    """The declared features of each row that it holds."""
+    names = [name for name, _ in view.stored_columns]
+    return {key: {name: row[name] for name in names if name in row} for key, row in rows.items()}
