@@ -40,17 +40,16 @@ class Known:
 
 
 def keys_of(request: RecommendRequest) -> list[RowKey]:
-    """The rows that a request needs: consent of device and user, then session, shopper, user and embedding."""
-    device = {"shopper_id": f"visitor:{request.visitor_id}"}
+    """The rows that a request needs: consent of device and user first, then all else."""
+    device = shopper = {"shopper_id": f"visitor:{request.visitor_id}"}
     keys = [RowKey(CONSENT, device)]
+    if request.user_id is not None:
+        shopper, user = {"shopper_id": f"user:{request.user_id}"}, {"user_id": request.user_id}
+        keys += [RowKey(CONSENT, shopper), RowKey(USER, user), RowKey(USER_EMBEDDING, user)]
     if request.session_id is not None:
         session = {"visitor_id": request.visitor_id, "session_id": request.session_id}
         keys.append(RowKey(SESSION, session))
-    if request.user_id is None:
-        return [*keys, RowKey(SHOPPER, device)]
-    shopper, user = {"shopper_id": f"user:{request.user_id}"}, {"user_id": request.user_id}
-    views = ((CONSENT, shopper), (SHOPPER, shopper), (USER, user), (USER_EMBEDDING, user))
-    return [*keys, *(RowKey(view, key) for view, key in views)]
+    return [*keys, RowKey(SHOPPER, shopper)]
 
 
 def failed(cause: str, request: RecommendRequest) -> Known:
