@@ -1,4 +1,4 @@
-"""`python -m contracts.generate [--check]`: the JSON Schemas of the wire, derived from the declarations."""
+"""`python -m contracts.generate [--check]`: the wire's JSON Schemas and the page of the features, from the declarations."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ from contracts.catalog import CATALOG_FIELDS
 from contracts.columns import json_schema
 from contracts.decisions import Decision
 from contracts.events import EVENT_FIELDS, ITEM_FIELDS
+from contracts.feature_docs import features_page
+from contracts.settings import ROOT
 
 FOLDER = Path(__file__).parent / "schemas"
+PAGE = ROOT / "docs" / "features.md"
 
 
 def schemas() -> dict[str, dict[str, Any]]:
@@ -30,13 +33,18 @@ def schemas() -> dict[str, dict[str, Any]]:
 
 
 def texts() -> dict[str, str]:
-    """File name → content."""
+    """File name of a schema → content."""
     return {name: json.dumps(schema, indent=2) + "\n" for name, schema in schemas().items()}
 
 
-def stale(folder: Path = FOLDER) -> list[str]:
-    """Files that differ from the declarations or are missing."""
-    return [name for name, text in texts().items() if not _holds(folder / name, text)]
+def files() -> dict[Path, str]:
+    """Every generated file → content."""
+    return {**{FOLDER / name: text for name, text in texts().items()}, PAGE: features_page()}
+
+
+def stale() -> list[str]:
+    """Files, under the project's root, that differ from the declarations or are missing."""
+    return [str(path.relative_to(ROOT)) for path, text in files().items() if not _holds(path, text)]
 
 
 def _holds(path: Path, text: str) -> bool:
@@ -50,11 +58,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if parser.parse_args(arguments).check:
         outdated = stale()
         for name in outdated:
-            sys.stderr.write(f"contracts/schemas/{name} is stale: run python -m contracts.generate\n")
+            sys.stderr.write(f"{name} is stale: run python -m contracts.generate\n")
         return 1 if outdated else 0
-    FOLDER.mkdir(exist_ok=True)
-    for name, text in texts().items():
-        (FOLDER / name).write_text(text)
+    for path, text in files().items():
+        path.write_text(text)
     return 0
 
 

@@ -9,7 +9,7 @@ from feast.infra.offline_stores.contrib.spark_offline_store.spark_source import 
 from feast.types import Array, FeastType, Float32, Int64, String
 from feast.value_type import ValueType
 
-from contracts.features import FEATURE_SERVICE, SERVICE_VIEWS, VIEWS, FeatureType, Strand, View
+from contracts.features import FEATURE_SERVICE, ITEM, SERVICE_VIEWS, VIEWS, FeatureType, Strand, View
 from contracts.settings import Settings
 from contracts.tables import table_named
 
@@ -19,13 +19,15 @@ FEAST_TYPES: dict[FeatureType, FeastType] = {
     FeatureType.STRING_LIST: Array(String),
     FeatureType.FLOAT_LIST: Array(Float32),
 }
+REGISTERED = (*VIEWS, ITEM)
+"""Item features are columns of the snapshot, not rows of the online store: they are there for training alone."""
 EVENT_TIMESTAMP = "event_timestamp"
 CREATED_TIMESTAMP = "created_timestamp"
 
 
 def entities() -> list[Entity]:
     """One entity a join key, by the key's own name."""
-    keys = sorted({key for view in VIEWS for key in view.join_keys})
+    keys = sorted({key for view in REGISTERED for key in view.join_keys})
     return [Entity(name=key, join_keys=[key], value_type=ValueType.STRING) for key in keys]
 
 
@@ -47,7 +49,7 @@ def feature_view(view: View, settings: Settings) -> FeatureView:
         ttl=timedelta(seconds=view.freshness_seconds),
         schema=[*keys, *columns],
         source=source_of(view, settings),
-        online=True,
+        online=view in VIEWS,
         tags={"strand": view.strand.value, "purpose": view.purpose or "none"},
     )
 
@@ -70,7 +72,7 @@ def feature_service(views: dict[str, FeatureView]) -> FeatureService:
 
 def all_objects(settings: Settings) -> list[Entity | FeatureView | FeatureService]:
     """Everything that `apply` registers."""
-    views = {view.name: feature_view(view, settings) for view in VIEWS}
+    views = {view.name: feature_view(view, settings) for view in REGISTERED}
     return [*entities(), *views.values(), feature_service(views)]
 
 

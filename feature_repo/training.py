@@ -1,33 +1,49 @@
 """The training set: Feast's point-in-time join of the label rows with the feature service.
 
 A label row's time is its event's minus one microsecond, so that the event itself is not joined. A feature row
-is joined if its own time and its created time (received, or published) are not after that.
+is joined if its own time and its created time (received, or published) are not after that. Derived features are the
+same functions that serve, with the label's time as now.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
+import pyarrow as pa
 from feast import FeatureStore
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.functions import col, count, count_distinct
+from pyspark.sql.functions import col, count, count_distinct, unix_micros
+from pyspark.sql.types import DoubleType, LongType, StringType, StructField, StructType
 
 from contracts.cuts import Cut
 from contracts.errors import BraidError
-from contracts.features import FEATURE_SERVICE
+from contracts.features import DERIVED, FEATURE_SERVICE, FeatureType, Request, derive
 from contracts.settings import Settings
 from contracts.tables import table_named
 
+CONTEXT = ("context_device", "context_channel", "context_country", "context_campaign")
 LABEL_COLUMNS = (
     "event_id",
     "user_id",
+    "shopper_id",
     "visitor_id",
     "session_id",
     "label_item_id",
     "event_timestamp",
     "event_on",
+    *CONTEXT,
 )
+
+
+NOW = "label_micros"
+SPARK_TYPES = {FeatureType.INT64: LongType, FeatureType.STRING: StringType, FeatureType.FLOAT64: DoubleType}
+ARROW_TYPES = {
+    FeatureType.INT64: pa.int64(),
+    FeatureType.STRING: pa.string(),
+    FeatureType.FLOAT64: pa.float64(),
+}
 
 
 class TrainingSetError(BraidError):
@@ -46,7 +62,7 @@ def write_training_set(
     if labels.isEmpty():
         raise TrainingSetError(f"gold_label_rows has no rows in the {label_days} days to {cut.on}")
     target = str(table_named("gold_training_examples").path(settings))
-    writer = examples_of(store, labels).write.format("delta").mode("overwrite")
+    writer = with_derived(examples_of(store, labels)).write.format("delta").mode("overwrite")
     writer.option("overwriteSchema", "true").save(target)
     return _checked(labels, spark.read.format("delta").load(target))
 
@@ -67,6 +83,32 @@ def examples_of(store: FeatureStore, labels: DataFrame) -> DataFrame:
     )
     examples: DataFrame = job.to_spark_df()
     return examples
+
+
+def with_derived(examples: DataFrame) -> DataFrame:
+    """Adds the derived features as a request at the label's time would have had them."""
+    timed = examples.withColumn(NOW, unix_micros("event_timestamp") + 1)
+    derived = (StructField(one.name, SPARK_TYPES[one.dtype]()) for one in DERIVED)
+    schema = StructType([*timed.schema.fields, *derived])
+    return timed.mapInArrow(_derive_batches, schema).drop(NOW)
+
+
+def _derive_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        found = [derive(row, _request(row)) for row in batch.select(_read(batch)).to_pylist()]
+        derived = [pa.array([row[one.name] for row in found], ARROW_TYPES[one.dtype]) for one in DERIVED]
+        names = [*batch.schema.names, *(one.name for one in DERIVED)]
+        yield pa.RecordBatch.from_arrays([*batch.columns, *derived], names)
+
+
+def _read(batch: pa.RecordBatch) -> list[str]:
+    wanted = {NOW, *CONTEXT, *(name for one in DERIVED for name in one.inputs)}
+    return [name for name in batch.schema.names if name in wanted]
+
+
+def _request(row: Mapping[str, Any]) -> Request:
+    device, channel, country, campaign = (row[name] for name in CONTEXT)
+    return Request(row[NOW], device, channel, country, campaign)
 
 
 def _checked(labels: DataFrame, examples: DataFrame) -> int:

@@ -53,14 +53,14 @@ def session_recency_seconds(row: Row, request: Request) -> float | None:
 
 def session_pace(row: Row, _: Request) -> float | None:
     """Events a minute; a visit shorter than a minute counts as one."""
-    first, last, events = row["session_first_event_at"], row["session_last_event_at"], row["events_seen"]
+    first, last, events = row["session_first_event_at"], row["session_last_event_at"], row["session_events"]
     if first is None or last is None or events is None:
         return None
     return float(events / max(1.0, (last - first) / MINUTE_MICROS))
 
 
 def session_is_bot(row: Row, _: Request) -> int:
-    return int(_number(row, "events_seen") > BOT_EVENTS)
+    return int(_number(row, "session_events") > BOT_EVENTS)
 
 
 def session_cart_minor(row: Row, _: Request) -> int:
@@ -219,7 +219,7 @@ STAGE = (
     "session_last_event_at", "session_checkouts", "session_purchases", "session_carts_viewed", *CART,
     "session_distinct_items", "session_category_touches", "session_top_category_touches",
 )  # fmt: skip
-PACE = ("session_first_event_at", "session_last_event_at", "events_seen")
+PACE = ("session_first_event_at", "session_last_event_at", "session_events")
 PRICES = ("user_carted_price_sum_minor_90d", "user_carted_priced_90d")
 VIEWED = ("user_viewed_price_sum_minor_90d", "user_viewed_priced_90d")
 
@@ -228,7 +228,7 @@ DERIVED = (
     Derived("session_recency_seconds", "Seconds since the newest event", FLOAT, session_recency_seconds,
             ("session_last_event_at",)),
     Derived("session_pace", "Events a minute", FLOAT, session_pace, PACE),
-    Derived("session_is_bot", "1 for a session of more than 1,000 events", INT64, session_is_bot, ("events_seen",), 0),
+    Derived("session_is_bot", "1 for a session of more than 1,000 events", INT64, session_is_bot, ("session_events",), 0),
     Derived("session_cart_minor", "Value in the cart, minor units", INT64, session_cart_minor,
             ("session_carted_minor", "session_removed_minor"), 0),
     Derived("session_cart_pieces", "Pieces in the cart", INT64, session_cart_pieces, CART, 0),

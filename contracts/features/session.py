@@ -49,6 +49,7 @@ SESSION = View(
     strand=Strand.STREAM,
     join_keys=("visitor_id", "session_id"),
     features=(
+        count("session_events", "events"),
         count("session_pages_viewed", "page views", "page_view"),
         count("session_lists_viewed", "lists shown", "view_item_list"),
         count("session_items_selected", "products chosen from a list", "select_item"),
