@@ -11,7 +11,7 @@ import pytest
 from feast import FeatureStore, RepoConfig
 
 from contracts.cuts import Cut
-from contracts.features import FEATURE_SERVICE, SESSION, USER, FeatureType, View
+from contracts.features import DERIVED, FEATURE_SERVICE, SESSION, SHOPPER, USER, FeatureType, View
 from contracts.online import decode_row, fields_of, redis_key
 from contracts.settings import Settings
 from contracts.tables import table_named
@@ -19,7 +19,13 @@ from feature_repo.definitions import all_objects
 from feature_repo.materialize import materialize
 from feature_repo.repo import apply, online_config, repo_config
 from feature_repo.store import VersionedRedisOnlineStore
-from feature_repo.training import TrainingSetError, label_rows, write_training_set
+from feature_repo.training import (
+    CONTEXT,
+    LABEL_COLUMNS,
+    TrainingSetError,
+    label_rows,
+    write_training_set,
+)
 from feature_repo.withdrawals import tombstones_of
 from infra.stack import LocalStack
 
@@ -47,6 +53,7 @@ def lake(settings: Settings, spark: SparkSession, tmp_path_factory: pytest.TempP
     """Settings over a small lake of this module's own."""
     own = replace(settings, var=tmp_path_factory.mktemp("lake").resolve())
     _write_sessions(spark, own)
+    _write_shoppers(spark, own)
     _write_users(spark, own)
     _write_labels(spark, own)
     return own
@@ -98,6 +105,32 @@ def _write_sessions(spark: SparkSession, settings: Settings) -> None:
     _save(spark, settings, SESSION.table, _schema(SESSION), rows)
 
 
+def _write_shoppers(spark: SparkSession, settings: Settings) -> None:
+    def row(
+        shopper: str, at: datetime, carts: int, received: datetime | None = None, choice: int = 1
+    ) -> dict[str, Any]:
+        values = {
+            "shopper_carts_by_day": [f"2011-09-01={carts}"],
+            "events_seen": carts,
+            "consent_changed_at": choice,
+        }
+        return _row(SHOPPER, {"shopper_id": shopper}, at, received or at, **values)
+
+    day = timedelta(days=1)
+    rows = [
+        row("user:u", LABEL - 2 * day, 1),
+        row("user:u", LABEL - day, 2),
+        # After a new choice the row starts anew, and the newest one holds.
+        row("user:u", LABEL - day / 8, 1, choice=2),
+        # Leaks: arrived after the label; at the label's own time; of the device, which the label does not name.
+        row("user:u", LABEL - day / 16, 70, received=LABEL + day),
+        row("user:u", LABEL, 80),
+        row("visitor:a", LABEL - day, 90),
+        row("visitor:v", LABEL - day, 5),
+    ]
+    _save(spark, settings, SHOPPER.table, _schema(SHOPPER), rows)
+
+
 def _write_users(spark: SparkSession, settings: Settings) -> None:
     def row(cut: Cut, spend: int, published: datetime | None = None, user: str = "u") -> dict[str, Any]:
         values = {"user_spend_minor_90d": spend, "user_last_items": ["i1", "ü"]}
@@ -118,7 +151,9 @@ def _write_users(spark: SparkSession, settings: Settings) -> None:
 
 def _write_labels(spark: SparkSession, settings: Settings) -> None:
     def row(event: str, user: str | None, visitor: str, session: str, at: datetime = LABEL) -> dict[str, Any]:
+        shopper = f"visitor:{visitor}" if user is None else f"user:{user}"
         keys = {"event_id": event, "user_id": user, "visitor_id": visitor, "session_id": session}
+        keys |= {"shopper_id": shopper, **dict.fromkeys(CONTEXT)}
         return {**keys, "label_item_id": "i", "event_timestamp": at - MICROSECOND, "event_on": at.date()}
 
     rows = [
@@ -132,8 +167,9 @@ def _write_labels(spark: SparkSession, settings: Settings) -> None:
         row("e7", "u", "none", "s", datetime(2011, 9, 1, 1, 59, tzinfo=UTC)),
     ]
     schema = (
-        "event_id STRING, user_id STRING, visitor_id STRING, session_id STRING, label_item_id STRING, "
-        "event_timestamp TIMESTAMP, event_on DATE"
+        "event_id STRING, user_id STRING, shopper_id STRING, visitor_id STRING, session_id STRING, "
+        "label_item_id STRING, event_timestamp TIMESTAMP, event_on DATE, "
+        + ", ".join(f"{name} STRING" for name in CONTEXT)
     )
     _save(spark, settings, "gold_label_rows", schema, rows)
 
@@ -141,7 +177,15 @@ def _write_labels(spark: SparkSession, settings: Settings) -> None:
 def _examples(spark: SparkSession, settings: Settings) -> dict[str, tuple[Any, ...]]:
     path = str(table_named("gold_training_examples").path(settings))
     rows = spark.read.format("delta").load(path).collect()
-    return {row.event_id: (row.session_carts, row.user_spend_minor_90d, row.user_last_items) for row in rows}
+    return {
+        row.event_id: (
+            row.session_carts,
+            row.user_spend_minor_90d,
+            row.user_last_items,
+            row.shopper_carts_by_day,
+        )
+        for row in rows
+    }
 
 
 def test_planted_leaks_are_not_joined(spark: SparkSession, lake: Settings) -> None:
@@ -149,28 +193,23 @@ def test_planted_leaks_are_not_joined(spark: SparkSession, lake: Settings) -> No
 
     assert count == 6
     assert _examples(spark, lake) == {
-        "e1": (4, 20, ["i1", "ü"]),
-        "e2": (4, None, None),
-        "e3": (12, None, None),
-        "e4": (112, 20, ["i1", "ü"]),
-        "e5": (None, None, None),
-        "e7": (None, 10, ["i1", "ü"]),
+        "e1": (4, 20, ["i1", "ü"], ["2011-09-01=1"]),
+        "e2": (4, None, None, ["2011-09-01=5"]),
+        "e3": (12, None, None, None),
+        "e4": (112, 20, ["i1", "ü"], ["2011-09-01=1"]),
+        "e5": (None, None, None, None),
+        # Ten hours before the others: the row of before the new choice.
+        "e7": (None, 10, ["i1", "ü"], ["2011-09-01=2"]),
     }
 
 
-def test_columns_are_the_label_row_and_the_feature_service(spark: SparkSession, lake: Settings) -> None:
+def test_columns_are_the_label_row_the_feature_service_and_what_derives_from_them(
+    spark: SparkSession, lake: Settings
+) -> None:
     path = str(table_named("gold_training_examples").path(lake))
     columns = spark.read.format("delta").load(path).columns
-    label = [
-        "event_id",
-        "user_id",
-        "visitor_id",
-        "session_id",
-        "label_item_id",
-        "event_timestamp",
-        "event_on",
-    ]
-    assert set(columns) == {*label, *SESSION.feature_names, *USER.feature_names}
+    views = (name for view in (SESSION, SHOPPER, USER) for name in view.feature_names)
+    assert set(columns) == {*LABEL_COLUMNS, *views, *(feature.name for feature in DERIVED)}
     assert len(columns) == len(set(columns))
 
 
