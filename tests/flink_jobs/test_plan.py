@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from contracts.features import CONSENT, SESSION
 from contracts.settings import ROOT, Settings
 from flink_jobs.job import stream_job
 from flink_jobs.plan import explain
+from flink_jobs.sql import STREAM_VIEWS
 from flink_jobs.submit import newest_checkpoint
 
 JOB = stream_job(Settings())
@@ -31,8 +31,10 @@ def test_nothing_is_retracted(plan: str) -> None:
     below = re.findall(
         r"(?:Exchange|ProcessTableFunction|TableSourceScan)\(.*changelogMode=\[([A-Z,]+)\]", plan
     )
-    assert set(aggregates) == {"I,UA"}
+    assert aggregates == ["I,UA"] * 3  # session, shopper, consent
     assert set(below) == {"I"}
+    # A window's row is written once, when it has passed.
+    assert re.findall(r"GlobalWindowAggregate\(.*changelogMode=\[([A-Z,]+)\]", plan) == ["I"] * 2
     assert "upsertMaterialize" not in plan
     assert "ChangelogNormalize" not in plan
 
@@ -41,7 +43,10 @@ def test_events_are_read_and_deduplicated_once(plan: str) -> None:
     executed = plan[plan.index("== Optimized Execution Plan ==") :]
     assert executed.count("TableSourceScan(") == 1
     assert executed.count("ProcessTableFunction(") == 1
-    assert executed.count("Reused(reference_id=[1])") == 2
+    assert (
+        executed.count("Reused(reference_id=[1])") == 3
+    )  # what was deduplicated: by the three grouped views
+    assert executed.count("Reused(reference_id=[2])") == 2  # what was read: by the dedup and by the windows
 
 
 def test_one_visitor_is_never_spread_over_subtasks_before_it_is_grouped(plan: str) -> None:
@@ -52,13 +57,13 @@ def test_one_visitor_is_never_spread_over_subtasks_before_it_is_grouped(plan: st
 
 def test_state_lives_as_long_as_declared(plan: str) -> None:
     settings = Settings()
-    assert re.findall(r"STATE_TTL options:\[(\d+) h\]", plan) == ["50", "9600"]
+    assert re.findall(r"STATE_TTL options:\[(\d+) h\]", plan) == ["50", "9600", "9600"]
     assert timedelta(hours=50) > 2 * settings.session_horizon
     assert JOB.options["table.exec.state.ttl"] == "336 h"  # 2 × 7 days, for the event_ids
 
 
 def test_every_feature_is_in_the_sink(plan: str) -> None:
-    for view in (SESSION, CONSENT):
+    for view in STREAM_VIEWS:
         sink = next(text for text in JOB.query.definitions if f"TABLE {view.name}_rows" in text)
         names = ("view", *view.join_keys, *view.version, *view.carried, *view.feature_names)
         assert [name for name in names if not re.search(rf"\b{name} (BIGINT|STRING|ARRAY)", sink)] == []
@@ -67,6 +72,8 @@ def test_every_feature_is_in_the_sink(plan: str) -> None:
         "PRIMARY KEY (view, visitor_id, session_id, consent_changed_at)" in t for t in JOB.query.definitions
     )
     assert any("PRIMARY KEY (view, shopper_id)" in text for text in JOB.query.definitions)
+    assert any("PRIMARY KEY (view, shopper_id, consent_changed_at)" in text for text in JOB.query.definitions)
+    assert sum("'key.fields' = 'view;item_id'" in text for text in JOB.query.definitions) == 2
 
 
 def test_a_changed_query_has_another_fingerprint_and_no_checkpoint(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from contracts.features import SESSION
 from contracts.settings import TOPICS, Settings
 from infra.stack import LocalStack
 from tests.flink_jobs.kit import Tail, items, micros, send, unique, wait_for, wire
@@ -43,28 +44,34 @@ def test_one_session_is_aggregated_by_hand(cluster: Settings, rows: Tail) -> Non
     found = wait_for(
         lambda: rows.rows("session", v), lambda r: any(x["events_seen"] == 9 for x in r.values())
     )
-    assert found == {
-        (v, "s1", str(micros(-3600))): {
-            "view": "session",
-            "visitor_id": v,
-            "session_id": "s1",
-            "consent_changed_at": micros(-3600),
-            "newest_event_time": micros(50),
-            "events_seen": 9,  # e1 e2 e3 e4 e6 e5 e7 e8 e10
-            "session_items_viewed": 4,  # e1 e4 e6 e10
-            "session_carts": 1,
-            "session_cart_removals": 1,
-            "session_searches": 1,
-            "session_purchases": 1,
-            "session_carted_minor": 1000,  # (A + B) × 2.50 × 2
-            "session_removed_minor": 250,
-            "session_last_items": ["E", "D", "A", "A", "C", "M"],  # at 30, 30, 20 (cart), 10, 5, 1
-            "session_last_carted": ["A"],
-            "session_last_searches": ["mug"],
-            "session_first_event_at": micros(1),
-            "session_last_event_at": micros(50),
-        }
+    [(key, row)] = found.items()
+    assert key == (v, "s1", str(micros(-3600)))
+    assert row.keys() == {
+        "view",
+        *SESSION.join_keys,
+        *SESSION.version,
+        *(n for n, _ in SESSION.stored_columns),
     }
+    worked = {
+        "view": "session",
+        "consent_changed_at": micros(-3600),
+        "newest_event_time": micros(50),
+        "events_seen": 9,  # e1 e2 e3 e4 e6 e5 e7 e8 e10
+        "session_items_viewed": 4,  # e1 e4 e6 e10
+        "session_carts": 1,
+        "session_cart_removals": 1,
+        "session_searches": 1,
+        "session_purchases": 1,
+        "session_carted_minor": 1000,  # (A + B) × 2.50 × 2
+        "session_removed_minor": 250,
+        "session_last_items": ["E", "D", "A", "A", "C", "M"],  # at 30, 30, 20 (cart), 10, 5, 1
+        "session_last_carted": ["A"],
+        "session_last_searches": ["mug"],
+        "session_top_categories": None,
+        "session_first_event_at": micros(1),
+        "session_last_event_at": micros(50),
+    }
+    assert {name: row[name] for name in worked} == worked
 
 
 def test_without_consent_there_is_a_choice_but_no_session(cluster: Settings, rows: Tail) -> None:
@@ -72,7 +79,7 @@ def test_without_consent_there_is_a_choice_but_no_session(cluster: Settings, row
     send(cluster, [wire("view_item", "e1", v, 10, consent="denied", items=items("A"))])
     found = wait_for(lambda: rows.rows("consent", v), bool)
     assert [row["consent_state"] for row in found.values()] == [f"{micros(-3600):017d}|22222"]
-    assert rows.rows("session", v) == {}
+    assert rows.rows("session", v) == rows.rows("shopper", v) == {}
 
 
 def test_a_new_grant_starts_empty(cluster: Settings, rows: Tail) -> None:
