@@ -203,6 +203,8 @@ def _check_together(record: Mapping[str, Any], flat: Mapping[str, Any], found: l
         found.append(Violation("search_term", "null", "search has a search_term"))
     if flat["event_name"] in ("login", "logout") and flat["user_id"] is None:
         found.append(Violation("user_id", "null", f"{flat['event_name']} has a user_id"))
+    if len({item.get("currency") for item in flat["items"]} - {None}) > 1:
+        found.append(Violation("items.currency", "", "one currency an event, for its value is one sum"))
     preference = [look_up(record, ("preference", part)) is not None for part in ("action", "scope", "value")]
     if any(preference) and not all(preference):
         found.append(Violation("preference", "null", "action, scope and value come together"))

@@ -7,7 +7,8 @@ raises an alarm (`contracts.alarms`).
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 
@@ -51,16 +52,39 @@ def pass_gate(run: Run, gate: Gate, tables: Sequence[Counted]) -> None:
     started = time.perf_counter()
     given = {counted.table for counted in tables}
     rules = [rule for rule in rules_of(gate, run.settings) if rule.table in given]
-    found = {counted.table: measure(counted, rules) for counted in tables}
+    found: dict[str, dict[date, Numbers]] = {}
+    jobs: dict[str, int] = {}
+    for counted in tables:
+        with _counting(run, gate) as count:
+            found[counted.table] = measure(counted, rules)
+            jobs[counted.table] = count()
     days = [_figures(gate, on, found) for on in run.days]
     numbers = _numbers(rules, days, found, history(run.settings, gate))
     broken = judge(run.settings, gate, rules, numbers)
     keep(run.settings, rules, days, numbers, broken)
-    log("gate_judged", gate=gate, days=len(days), broken=len(broken), seconds=_seconds_since(started))
+    log(
+        "gate_judged",
+        gate=gate,
+        days=len(days),
+        broken=len(broken),
+        seconds=_seconds_since(started),
+        spark_jobs=jobs,
+    )
     if broken:
         said = "; ".join(_said(rules, name, on, numbers[on][name]) for name, on in broken[:SHOWN])
         _alarm(run.settings, broken, said)
         raise GateError(said)
+
+
+@contextmanager
+def _counting(run: Run, gate: Gate) -> Iterator[Callable[[], int]]:
+    """Counts the Spark jobs that the block starts."""
+    context, group = run.spark.sparkContext, f"gate {gate.value} {time.monotonic_ns()}"
+    context.setJobGroup(group, group)
+    try:
+        yield lambda: len(context.statusTracker().getJobIdsForGroup(group))
+    finally:
+        context._jsc.clearJobGroup()
 
 
 def measure(counted: Counted, rules: Sequence[Rule]) -> dict[date, Numbers]:

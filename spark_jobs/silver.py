@@ -8,6 +8,9 @@ update that arrives after the cut of its effective date is likewise taken when t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 
@@ -39,30 +42,38 @@ def run_silver(run: Run) -> None:
         SourceError: bronze has not been written.
     """
     silver = run.read("silver_catalog")
-    earlier = (
-        None if silver is None else rows.items_of(silver.where(f"effective_on < DATE'{run.first}'")).persist()
-    )
-    catalog = _catalog(run, earlier).persist(StorageLevel.MEMORY_AND_DISK)
-    items = gate_rows.known_items(catalog, earlier)
-    events = gate_rows.with_checks(_events(run), items, run.settings.session_max_events)
-    events = events.persist(StorageLevel.MEMORY_AND_DISK)
-    counted = (
-        Counted("bronze_events", events, "cut_on"),
-        Counted("bronze_catalog", catalog, "effective_on"),
-        Counted(
-            "bronze_rejected",
-            _bronze(run, "bronze_rejected").where(run.between("received_on")),
-            "received_on",
-        ),
-    )
+    known = None if silver is None else rows.items_of(silver.where(f"effective_on < DATE'{run.first}'"))
+    with _kept(known) as earlier, _kept(_catalog(run, earlier)) as catalog, _kept(_rejected(run)) as rejected:
+        assert catalog is not None
+        assert rejected is not None
+        items = gate_rows.known_items(catalog, earlier)
+        with _kept(gate_rows.with_checks(_events(run), items, run.settings.session_max_events)) as events:
+            assert events is not None
+            # Made before they are judged: the gate's seconds and jobs are then the gate's own.
+            events.count()
+            rejected.count()
+            pass_gate(
+                run,
+                INGEST,
+                (
+                    Counted("bronze_events", events, "cut_on"),
+                    Counted("bronze_catalog", catalog, "effective_on"),
+                    Counted("bronze_rejected", rejected, "received_on"),
+                ),
+            )
+            _write(run, events, catalog)
+
+
+@contextmanager
+def _kept(frame: DataFrame | None) -> Iterator[DataFrame | None]:
+    """The frame, computed once however often it is read in the block."""
+    if frame is None:
+        yield None
+        return
     try:
-        # Made before they are judged: the gate's seconds are then the gate's own.
-        events.count()
-        pass_gate(run, INGEST, counted)
-        _write(run, events, catalog)
+        yield frame.persist(StorageLevel.MEMORY_AND_DISK)
     finally:
-        for frame in (events, catalog, *(() if earlier is None else (earlier,))):
-            frame.unpersist()
+        frame.unpersist()
 
 
 def _write(run: Run, events: DataFrame, catalog: DataFrame) -> None:
@@ -79,6 +90,10 @@ def _bronze(run: Run, table: str) -> DataFrame:
     if found is None:
         raise SourceError(f"{table} has not been written: run the job bronze first")
     return found
+
+
+def _rejected(run: Run) -> DataFrame:
+    return _bronze(run, "bronze_rejected").where(run.between("received_on")).select("received_on")
 
 
 def _events(run: Run) -> DataFrame:

@@ -49,6 +49,15 @@ def judged(
     return guarded
 
 
+def alone(measure: str, table: str = EVENTS, least: int = LEAST_ROWS) -> Number:
+    """The day's own figure, where it has enough rows."""
+
+    def number(day: Day, _: Sequence[Day]) -> float | None:
+        return day.figures.get(measure) if day.figure(rows_of(table)) >= least else None
+
+    return number
+
+
 def alike(day: Day, days: list[Day]) -> list[Day]:
     """Those of the day's own weekday where they are enough, else all."""
     same = [past for past in days if past.on.weekday() == day.on.weekday()]
