@@ -1,4 +1,4 @@
-"""`python -m infra.cli up | down | status | clean`: the local stack for people."""
+"""`braid`, or `python -m infra.cli`: the local stack for people, and what an export of a shop holds."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from contracts.errors import BraidError
+from contracts.errors import BraidError, SourceError
+from contracts.events import PURPOSES
 from contracts.settings import ROOT, from_environment
+from infra.audit.audit import audit as run_audit
+from infra.audit.formats import FORMATS
+from infra.audit.report import write_report
+from infra.audit.tables import show
 from infra.clean import check
 from infra.clean import clean as remove_state
 from infra.stack import DEFAULT, LocalStack, Status
@@ -58,6 +63,30 @@ def clean() -> None:
             console.print(f"{word} {_near(path)}", markup=False, soft_wrap=True)
 
 
+@app.command()
+def audit(
+    files: Annotated[list[Path], typer.Argument(help="CSV, JSON lines or a JSON array, plain or gzip'd")],
+    name: Annotated[
+        str | None, typer.Option("--as", help=f"one of {', '.join(FORMATS)}; without: by its look")
+    ] = None,
+    vouch: Annotated[
+        list[str] | None, typer.Option(help="a purpose granted where the source says nothing")
+    ] = None,
+    to_json: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="the report as JSON")] = None,
+) -> None:
+    """Say what an export holds: coverage, dirt, shoppers and purchases, and what could be trained from it."""
+    if name is not None and name not in FORMATS:
+        raise SourceError(f"--as {name}: known are {', '.join(FORMATS)}")
+    unknown = set(vouch or ()) - set(PURPOSES)
+    if unknown:
+        raise SourceError(f"--vouch {min(unknown)}: purposes are {', '.join(PURPOSES)}")
+    found = run_audit(files, from_environment().late_horizon, name, tuple(vouch or ()))
+    show(console, found)
+    if to_json is not None:
+        write_report(to_json, found)
+        console.print(f"report: {to_json}", markup=False, soft_wrap=True)
+
+
 def _stack() -> LocalStack:
     return LocalStack(from_environment(), say=console.print)
 
@@ -89,7 +118,7 @@ def _table(rows: list[Status]) -> Table:
 def main() -> None:
     """Run a command; an expected error is one message and exit code 1."""
     try:
-        app()
+        app(prog_name="braid")
     except BraidError as error:
         errors.print("error:", style="red", end=" ")
         errors.print(str(error), markup=False, soft_wrap=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -42,6 +42,14 @@ class Piece:
     catalog: list[Record] = field(default_factory=list)
     profiles: list[Record] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
+
+
+class Memory(Protocol):
+    """What has been seen: a set, or something smaller that forgets."""
+
+    def __contains__(self, key: str, /) -> bool: ...
+
+    def add(self, key: str, /) -> None: ...
 
 
 AdaptRecord = Callable[[Row, int, str], Piece]

@@ -7,11 +7,12 @@ Source: REES46, "eCommerce behavior data from multi category store", https://ree
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 
 from contracts.adapters.made_up import drawn_consent
+from contracts.adapters.pieces import Memory, Piece, refusal
 from contracts.adapters.wire import DUPLICATE, PRICE, Record, Refused, WireDay, by_time, rows_of
 from contracts.clock import to_rfc3339
 from contracts.events import SCHEMA_VERSION
@@ -35,21 +36,36 @@ NAMES = {"view": "view_item", "cart": "add_to_cart", "purchase": "purchase"}
 def adapt_day(lines: Iterable[str]) -> WireDay:
     """The wire records of one day's file, given as text lines with the header."""
     refused: list[Refused] = []
-    seen: set[str] = set()
     events: list[Record] = []
     updates: dict[str, Record] = {}
-    for number, values, text in rows_of(lines, COLUMNS, refused):
+    for piece in pieces(lines, set()):
+        refused += piece.refused
+        events += piece.events
+        for update in piece.catalog:
+            updates.setdefault(update["item_id"], update)
+    return WireDay(by_time(events, "event_time"), by_time(list(updates.values()), "effective_time"), refused)
+
+
+def pieces(lines: Iterable[str], seen: Memory) -> Iterator[Piece]:
+    """The event and the product's state of each line; `seen` remembers lines, so that a repeated one is refused.
+
+    Raises:
+        SourceError: the header is not `COLUMNS`.
+    """
+    ragged: list[Refused] = []
+    for number, values, text in rows_of(lines, COLUMNS, ragged):
+        if ragged:
+            yield Piece(number, text, refused=ragged[:])
+            ragged.clear()
         row = dict(zip(COLUMNS, values, strict=True))
         reason = DUPLICATE if text in seen else _unfit(row)
         seen.add(text)
         if reason:
-            refused.append(Refused(number, reason, text))
+            yield refusal(number, reason, text)
             continue
         event = _event(number, row)
-        events.append(event)
-        if row["product_id"] not in updates:
-            updates[row["product_id"]] = _update(row, event["event_time"])
-    return WireDay(by_time(events, "event_time"), by_time(list(updates.values()), "effective_time"), refused)
+        yield Piece(number, text, [event], [_update(row, event["event_time"])])
+    yield Piece(0, "", refused=ragged)
 
 
 def _unfit(row: dict[str, str]) -> str | None:

@@ -51,7 +51,7 @@ def said(**purposes: str) -> Record:
 def vouched(event: Record, purposes: tuple[str, ...]) -> Record:
     """The event with what nobody said granted, for purposes that the shop vouches for; a denial stays one."""
     consent = event["consent"]
-    granted = {purpose: "granted" for purpose in purposes if consent[purpose] == "unknown"}
+    granted = {purpose: "granted" for purpose in purposes if consent.get(purpose) == "unknown"}
     return {**event, "consent": {**consent, **granted}}
 
 

@@ -82,6 +82,15 @@ make_venv() {
   echo "$hash" >"$folder/.braid"
 }
 
+# Writes .venv/bin/braid: the commands for people, from any folder (-P: that folder's own modules are none of ours).
+make_braid() {
+  local fresh=.venv/bin/.braid.$$
+  printf '#!/bin/sh\n# Written by infra/setup/setup.sh.\nexport PYTHONPATH="%s${PYTHONPATH:+:$PYTHONPATH}"\nexec "%s" -P -m infra.cli "$@"\n' \
+    "$PWD" "$PWD/.venv/bin/python" >"$fresh"
+  chmod +x "$fresh"
+  mv "$fresh" .venv/bin/braid
+}
+
 make_jars() {
   local sources hash
   mapfile -t sources < <(find infra/jars \( -name pom.xml -o -name '*.java' \) -not -path '*/target/*' | LC_ALL=C sort)
@@ -107,6 +116,7 @@ main() {
   [ -z "$(missing_packages)" ] || fail "still missing: $(missing_packages | tr '\n' ' ')"
   make_uv
   make_venv .venv "${GROUPS_OF_VENV[@]}"
+  make_braid
   make_venv .venv-airflow airflow
   make_jars
   say "ready"

@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.adapters import crm, ga4, online_retail, otto, rees46, segment, snowplow
@@ -55,6 +55,7 @@ def gone_through(adapt: Adapt, line: str) -> int:
 
 
 @pytest.mark.parametrize("adapt", JSON)
+@settings(deadline=None)
 @given(row=ROWS)
 def test_any_json_object_is_records_or_refused(adapt: Adapt, row: dict[str, Any]) -> None:
     line = json.dumps(row)
@@ -65,6 +66,7 @@ def test_any_json_object_is_records_or_refused(adapt: Adapt, row: dict[str, Any]
 
 
 @pytest.mark.parametrize("adapt", [*JSON[:4]])
+@settings(deadline=None)
 @given(line=st.text(min_size=1).filter(lambda text: text.strip("\ufeff \t\r\n") and not text.isdecimal()))
 def test_any_text_is_refused(adapt: Adapt, line: str) -> None:
     (refused,) = adapt([line]).refused
@@ -72,6 +74,7 @@ def test_any_text_is_refused(adapt: Adapt, line: str) -> None:
 
 
 @pytest.mark.parametrize("module", [online_retail, rees46])
+@settings(deadline=None)
 @given(line=st.text())
 def test_any_line_under_a_header_is_refused(module: Any, line: str) -> None:
     header = ",".join(module.COLUMNS)
@@ -88,12 +91,14 @@ def test_known_traps_are_refused(adapt: Adapt, line: str) -> None:
     assert gone_through(adapt, line) == 1
 
 
+@settings(deadline=None)
 @given(st.integers(-(10**11), 10**11))
 def test_every_amount_of_cents_is_itself_as_text_double_and_single(cents: int) -> None:
     written = f"{cents / 100:.2f}"
     assert price(json.loads(json.dumps(written))) == written.replace("-0.00", "0.00")
 
 
+@settings(deadline=None)
 @given(st.floats() | st.text() | st.integers() | st.booleans())
 def test_a_price_is_two_places_or_unfit(value: object) -> None:
     try:

