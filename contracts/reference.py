@@ -7,7 +7,7 @@ Every engine is held against it (`tests/parity`, `make parity`). Events are flat
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import combinations
@@ -44,7 +44,7 @@ def stream_rows(view: View, arrived: Iterable[Event], settings: Settings) -> dic
         arrived: in the order of arrival; of one device, the order of offsets.
     """
     groups: dict[Key, list[Event]] = defaultdict(list)
-    for event in first_of_each(arrived):
+    for event in first_of_each(admitted(arrived, settings)):
         if taken(view, event, settings):
             groups[_group(view, event)].append(event)
     return {key: _stream_row(view, events) for key, events in groups.items()}
@@ -58,11 +58,17 @@ def taken(view: View, event: Event, settings: Settings) -> bool:
     return bool(in_time and event[f"consent_{view.purpose}"] == "granted")
 
 
-def window_rows(view: View, arrived: Iterable[Event]) -> dict[tuple[str, int], Stored]:
+def admitted(arrived: Iterable[Event], settings: Settings) -> Iterator[Event]:
+    """What is not later than late_horizon; the rest is refused in both strands (`too_late`)."""
+    horizon = settings.late_horizon // MICROSECOND
+    return (event for event in arrived if event["received_time"] - event["event_time"] <= horizon)
+
+
+def window_rows(view: View, arrived: Iterable[Event], settings: Settings) -> dict[tuple[str, int], Stored]:
     """The rows of a view of windows, by item and the end of the window; nothing in `arrived` came after its window."""
     windows: dict[tuple[str, int], list[Event]] = defaultdict(list)
     size = view.window_minutes * MINUTE_MICROS
-    for event in first_of_each(arrived):
+    for event in first_of_each(admitted(arrived, settings)):
         if event[f"consent_{view.purpose}"] == "granted":
             # The first window ends with the event's own minute, the last one begins with it.
             first = (event["event_time"] // MINUTE_MICROS + 1) * MINUTE_MICROS
@@ -104,7 +110,7 @@ class Known:
         """The newest choice under each shopper's key."""
         before = to_micros(self.consent_as_of or self.cut.published_at)
         newest: dict[str, str] = {}
-        for event in self.bronze:
+        for event in admitted(self.bronze, self.settings):
             if event["received_time"] < before:
                 key, state = shopper_id(event), state_of(event)
                 newest[key] = max(newest.get(key, state), state)
@@ -112,7 +118,7 @@ class Known:
 
     def _linked(self) -> list[dict[str, Any]]:
         """The cut's events once each, in the order of arrival, with the user who is known by then."""
-        order = sorted(self.bronze, key=_received)
+        order = sorted(admitted(self.bronze, self.settings), key=_received)
         once = [event for event in first_of_each(order) if self.cut_of(event) <= self.cut.on]
         newest: dict[str, Event] = {}
         linked = []

@@ -113,7 +113,7 @@ def _request(row: Mapping[str, Any]) -> Request:
 
 def _checked(labels: DataFrame, examples: DataFrame) -> int:
     wanted = labels.count()
-    counts = examples.agg(count("event_id").alias("rows"), count_distinct("event_id").alias("events")).first()
+    counts = examples.agg(count("event_id").alias("rows"), count_distinct("visitor_id", "event_id").alias("events")).first()
     assert counts is not None
     if not wanted == counts["rows"] == counts["events"]:
         raise TrainingSetError(

@@ -126,9 +126,9 @@ def render(
         (
             *(f"CREATE TEMPORARY FUNCTION {n} AS 'braid.flink.{cls}'" for n, cls in FUNCTIONS.items()),
             _source(settings, stream),
-            _read(),
+            _read(settings),
             _once(),
-            events_by_item(PRESENT),
+            events_by_item(_usable(settings)),
             *(_sink(view, stream) for view in views),
         ),
         tuple(_insert(view, settings, cut_end_micros) for view in views),
@@ -165,10 +165,15 @@ def _source(settings: Settings, stream: Stream) -> str:
 )"""
 
 
-def _read() -> str:
+def _usable(settings: Settings) -> str:
+    """What an event must have; one later than late_horizon is refused in both strands (`too_late`)."""
+    return f"{PRESENT} AND received_time - event_time <= {settings.late_horizon // MICROSECOND}"
+
+
+def _read(settings: Settings) -> str:
     return f"""CREATE TEMPORARY VIEW events_read AS
 SELECT {", ".join(EVENT_COLUMNS_READ)} FROM events
-WHERE {PRESENT}"""
+WHERE {_usable(settings)}"""
 
 
 def _once() -> str:

@@ -19,12 +19,12 @@ MINUTE_MICROS = 60_000_000
 VIEW = "events_by_item"
 
 
-def events_by_item(present: str) -> str:
-    """Each event that grants analytics, for every item it names; `present` is what an event must have."""
+def events_by_item(usable: str) -> str:
+    """Each event that grants analytics, for every item it names; `usable` is SQL of what an event must be."""
     return f"""CREATE TEMPORARY VIEW {VIEW} AS
 SELECT named.item_id AS item_id, event_name, CONCAT(visitor_id, '|', event_id) AS event_key, rowtime
 FROM events CROSS JOIN UNNEST(items) AS named (item_id)
-WHERE consent_analytics = 'granted' AND {present}"""
+WHERE consent_analytics = 'granted' AND {usable}"""
 
 
 def insert_trends(view: View) -> str:

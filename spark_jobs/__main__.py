@@ -34,6 +34,7 @@ JOBS = {
     "lists": "spark_jobs.lists:run_lists",
     "decisions": "spark_jobs.decisions:run_decisions",
     "check_decisions": "spark_jobs.checks:check_decisions",
+    "parity_rows": "spark_jobs.parity_rows:run_parity_rows",
     "session_counts": "spark_jobs.checks:session_counts",
 }
 GATED = frozenset({"silver", "gold"})

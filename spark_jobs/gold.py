@@ -22,6 +22,7 @@ from contracts.tables import table_named
 from spark_jobs import consent_times, gold_rows, stream_rows
 from spark_jobs.gates import Counted, pass_gate, refused
 from spark_jobs.run import Run, date_range
+from spark_jobs.silver_rows import EVENT_KEY
 
 COLUMNS = (
     "event_id",
@@ -91,7 +92,7 @@ def _silver(run: Run) -> DataFrame:
 def _copies(run: Run, silver: DataFrame) -> DataFrame:
     """The cuts' events with how often each stands in silver; copies lie within `late_horizon`."""
     near = silver.where(run.between("event_on", before=run.settings.late_horizon.days + 1))
-    counted = near.groupBy("event_id").agg(
+    counted = near.groupBy(*EVENT_KEY).agg(
         F.count("*").alias("copies"),
         F.max_by(
             F.struct("user_id", "linked_user_id", "value_minor", "consent_state", "cut_on"), "cut_on"

@@ -68,7 +68,7 @@ def window_rows(view: View, bronze: DataFrame) -> DataFrame:
 
 
 def group_of(view: View) -> tuple[str, ...]:
-    """The columns that make a stream view's rows."""
+    """The columns that make a view's rows."""
     return (*view.join_keys, *(("consent_changed_at",) if view.starts_empty else ()))
 
 

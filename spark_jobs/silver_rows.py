@@ -22,6 +22,7 @@ from spark_jobs.bronze_rows import dated
 LINK_DAYS = 30
 """A login links its device for so long, so that a day's run need not read all history."""
 ARRIVAL = ("cut_on", "received_time", "source_partition", "source_offset")
+EVENT_KEY = ("visitor_id", "event_id")
 MARKER_COLUMNS = ("visitor_id", "user_id", "event_name", "event_time", *ARRIVAL)
 
 
@@ -51,7 +52,7 @@ def once_each(events: DataFrame, known: DataFrame | None) -> DataFrame:
         (F.min("content").over(whole) != F.max("content").over(whole)).alias("copies_differ"),
     )
     first = counted.where("copy = 1").drop("copy", "content")
-    return first if known is None else first.join(known.select("event_id"), "event_id", "left_anti")
+    return first if known is None else first.join(known.select(*EVENT_KEY), list(EVENT_KEY), "left_anti")
 
 
 def with_identity(events: DataFrame, earlier: DataFrame | None, *carried: str) -> DataFrame:

@@ -6,11 +6,10 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from contracts.clock import to_micros
 from contracts.columns import CATALOG_COLUMNS, EVENT_COLUMNS, spark_catalog_ddl, spark_event_ddl
 from contracts.cuts import Cut
-from contracts.features import CONSENT, ITEM, ITEM_TRENDS, SESSION, SHOPPER, USER, View
-from contracts.reference import Known, item_rows, stream_rows, user_rows, window_rows
+from contracts.features import CONSENT, ITEM, ITEM_TRENDS, SESSION, SHOPPER, USER
+from contracts.reference import Known, admitted, item_rows, stream_rows, user_rows, window_rows
 from contracts.settings import Settings
 
 if TYPE_CHECKING:
@@ -28,7 +27,9 @@ def by_reference(
     known = Known(events, cut, settings)
     rows = {view.name: stream_rows(view, events, settings) for view in GROUPED}
     for view in ITEM_TRENDS:
-        rows[view.name] = {(item, str(end)): row for (item, end), row in window_rows(view, events).items()}
+        rows[view.name] = {
+            (item, str(end)): row for (item, end), row in window_rows(view, events, settings).items()
+        }
     return rows | {USER.name: user_rows(USER, known), ITEM.name: item_rows(ITEM, known, catalog)}
 
 
@@ -36,34 +37,20 @@ def by_spark(
     spark: SparkSession, events: Sequence[Event], catalog: Sequence[Event], cut: Cut, settings: Settings
 ) -> dict[str, Rows]:
     """The jobs' own transforms, from bronze on."""
-    from spark_jobs import consent_times, gold_rows, parity, silver_rows
+    from spark_jobs.parity import group_of
+    from spark_jobs.parity_rows import cut_views, stream_views
 
-    bronze = _bronze(spark, events)
-    silver = silver_rows.with_identity(
-        silver_rows.once_each(silver_rows.with_cut(bronze, cut.publish_delay), None), None
-    ).where(f"cut_on <= DATE'{cut.on}'")
-    known = bronze.where(f"received_time < {to_micros(cut.published_at)}")
-    people = consent_times.person_times(consent_times.choices(known, cut.publish_delay), silver)
-    personal, analytic = (consent_times.usable(silver, people, p) for p in ("personalization", "analytics"))
+    bronze = _bronze(spark, [*admitted(events, settings)])
     updates = spark.createDataFrame(
         [tuple(u[name] for name in CATALOG_COLUMNS) for u in catalog], spark_catalog_ddl()
     )
-    history = silver_rows.catalog_history(
-        updates.selectExpr("*", "'s' AS source", "0 AS source_partition", "effective_time AS source_offset")
-    ).where(f"effective_on <= DATE'{cut.on}'")
-    cuts = (cut.on, cut.on, cut.publish_delay)
-    frames = {
-        USER: gold_rows.user_features(personal, *cuts),
-        ITEM: gold_rows.item_features(analytic, history, *cuts),
-    }
-    rows = {view.name: _rows(frame, view.join_keys) for view, frame in frames.items()}
-    for view in GROUPED:
-        rows[view.name] = _rows(
-            parity.final_rows(view, bronze, settings.session_horizon), parity.group_of(view)
-        )
-    for view in ITEM_TRENDS:
-        rows[view.name] = _rows(parity.window_rows(view, bronze), ("item_id", "window_end"))
-    return rows
+    placed = updates.selectExpr(
+        "*", "'s' AS source", "0 AS source_partition", "effective_time AS source_offset"
+    )
+    frames = stream_views(bronze, settings) | cut_views(bronze, placed, cut)
+    keys = {view.name: group_of(view) for view in (*GROUPED, USER, ITEM)}
+    keys |= {view.name: ("item_id", "window_end") for view in ITEM_TRENDS}
+    return {name: _rows(frames[name], columns) for name, columns in keys.items()}
 
 
 def by_topic(records: Iterable[tuple[bytes, bytes]]) -> dict[str, Rows]:
@@ -88,9 +75,3 @@ def _bronze(spark: SparkSession, events: Sequence[Event]) -> DataFrame:
 def _rows(frame: DataFrame, keys: Sequence[str]) -> Rows:
     found = frame.toArrow().to_pylist()
     return {tuple(str(row[key]) for key in keys): row for row in found}
-
-
-def values_of(view: View, rows: Rows) -> dict[tuple[str, ...], dict[str, Any]]:
-    """The declared features of each row that it holds."""
-    names = [name for name, _ in view.stored_columns]
-    return {key: {name: row[name] for name in names if name in row} for key, row in rows.items()}
