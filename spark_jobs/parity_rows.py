@@ -1,0 +1,65 @@
+"""The job parity_rows: every view recomputed from bronze, for the engines to be held against each other.
+
+The rows are those that the jobs' own transforms make, without gates: `lake/_parity/<cut>/<view>` in Parquet, and beside them
+the events that the cut may use for each purpose, which another engine can aggregate as well.
+"""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from contracts.clock import to_micros
+from contracts.columns import EVENT_COLUMNS
+from contracts.cuts import Cut
+from contracts.errors import SourceError
+from contracts.features import CONSENT, ITEM, ITEM_TRENDS, SESSION, SHOPPER, USER
+from contracts.settings import Settings
+from spark_jobs import consent_times, gold_rows, parity, silver_rows
+from spark_jobs.run import Run
+
+FOLDER = "_parity"
+GROUPED = (CONSENT, SESSION, SHOPPER)
+
+
+def run_parity_rows(run: Run) -> None:
+    """Write the rows of the run's cut.
+
+    Raises:
+        SourceError: bronze has not been written.
+    """
+    bronze, catalog = run.read("bronze_events"), run.read("bronze_catalog")
+    if bronze is None or catalog is None:
+        raise SourceError("bronze has not been written: run the job bronze first")
+    cut = Cut(run.cut, run.settings.publish_delay)
+    folder = run.settings.lake / FOLDER / run.cut.isoformat()
+    frames = stream_views(bronze.persist(), run.settings) | cut_views(bronze, catalog, cut)
+    for name, frame in frames.items():
+        frame.write.mode("overwrite").parquet(str(folder / name))
+
+
+def stream_views(bronze: DataFrame, settings: Settings) -> dict[str, DataFrame]:
+    """The final rows of the stream's views, by their names."""
+    rows = {view.name: parity.final_rows(view, bronze, settings.session_horizon) for view in GROUPED}
+    return rows | {view.name: parity.window_rows(view, bronze) for view in ITEM_TRENDS}
+
+
+def cut_views(bronze: DataFrame, updates: DataFrame, cut: Cut) -> dict[str, DataFrame]:
+    """The rows of the batch views at the cut, and `usable_<purpose>`: the events that they aggregate, linked."""
+    placed = silver_rows.with_cut(bronze, cut.publish_delay).where(f"cut_on <= DATE'{cut.on}'")
+    silver = silver_rows.with_identity(silver_rows.once_each(placed, None), None)
+    known = bronze.where(f"received_time < {to_micros(cut.published_at)}")
+    people = consent_times.person_times(consent_times.choices(known, cut.publish_delay), silver)
+    usable = {p: consent_times.usable(silver, people, p) for p in ("personalization", "analytics")}
+    history = silver_rows.catalog_history(updates).where(f"effective_on <= DATE'{cut.on}'")
+    cuts = (cut.on, cut.on, cut.publish_delay)
+    rows = {
+        USER.name: gold_rows.user_features(usable["personalization"], *cuts),
+        ITEM.name: gold_rows.item_features(usable["analytics"], history, *cuts),
+    }
+    at_cut = F.lit(cut.on).between(F.col("valid_from"), F.col("valid_to"))
+    linked = [name for name in EVENT_COLUMNS if name != "user_id"]
+    return rows | {
+        f"usable_{purpose}": events.where(at_cut).select(*linked, F.col("linked_user_id").alias("user_id"))
+        for purpose, events in usable.items()
+    }
