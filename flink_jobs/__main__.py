@@ -1,18 +1,25 @@
-"""`python -m flink_jobs [submit | stop | explain]`: the stream job on the cluster of the settings."""
+"""`python -m flink_jobs [submit | stop | explain | parity]`: the stream job on the cluster of the settings.
+
+`parity --view V --cut D --events TOPIC --rows TOPIC` runs one view of the batch strand over given events beside it, until
+it is stopped by `stop --name`.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import time
+from datetime import date
 from pathlib import Path
 
 from contracts.clock import WallClock, to_micros
+from contracts.cuts import Cut
 from contracts.logs import RoomLog
 from contracts.settings import ROOT, Settings, from_environment
-from flink_jobs.job import checkpoints_folder, stream_job
+from flink_jobs.job import EVERY_VIEW, JOB_NAME, Job, checkpoints_folder, parity_job, stream_job
 from flink_jobs.plan import explain
 from flink_jobs.rest import Cluster, ClusterError
+from flink_jobs.sql import Stream
 from flink_jobs.submit import ensure_running, stop
 
 log = RoomLog("flink_jobs")
@@ -20,29 +27,58 @@ JARS = ROOT / "jars" / "flink"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m flink_jobs", description=__doc__)
-    parser.add_argument("action", nargs="?", default="submit", choices=("submit", "stop", "explain"))
-    action = parser.parse_args().action
+    options = _parser().parse_args()
     try:
-        _run(action, from_environment())
+        _run(options, from_environment())
     except ClusterError as error:
-        log(action, level="error", error=str(error))
+        log(options.action, level="error", error=str(error))
         return 1
     return 0
 
 
-def _run(action: str, settings: Settings) -> None:
-    job, cluster, began = stream_job(settings), Cluster(settings.flink_url), time.perf_counter()
-    if action == "explain":
-        sys.stdout.write(explain(job, JARS))
-    elif action == "stop":
-        stop(cluster, job.name)
-        log("stopped", job=job.name)
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m flink_jobs", description=__doc__)
+    parser.add_argument(
+        "action", nargs="?", default="submit", choices=("submit", "stop", "explain", "parity")
+    )
+    parser.add_argument("--name", default=JOB_NAME, help="the job's name")
+    parser.add_argument(
+        "--view", choices=[view.name for view in EVERY_VIEW], help="of parity: what to compute"
+    )
+    parser.add_argument(
+        "--cut", type=date.fromisoformat, metavar="DATE", help="of parity: events before its end count"
+    )
+    parser.add_argument("--events", help="of parity: the topic to read")
+    parser.add_argument("--rows", help="of parity: the topic to write")
+    return parser
+
+
+def _run(options: argparse.Namespace, settings: Settings) -> None:
+    cluster = Cluster(settings.flink_url)
+    if options.action == "explain":
+        sys.stdout.write(explain(stream_job(settings), JARS))
+    elif options.action == "stop":
+        stop(cluster, options.name)
+        log("stopped", job=options.name)
     else:
-        now_ms = to_micros(WallClock().now()) // 1000
-        running = ensure_running(cluster, job, udf_jar(JARS), checkpoints_folder(settings), now_ms)
-        took_ms = round((time.perf_counter() - began) * 1000)
-        log("running", job=job.name, job_id=running.job_id, origin=running.origin, took_ms=took_ms)
+        _start(
+            cluster,
+            _parity(options, settings) if options.action == "parity" else stream_job(settings),
+            settings,
+        )
+
+
+def _start(cluster: Cluster, job: Job, settings: Settings) -> None:
+    began, now_ms = time.perf_counter(), to_micros(WallClock().now()) // 1000
+    running = ensure_running(cluster, job, udf_jar(JARS), checkpoints_folder(settings), now_ms)
+    took_ms = round((time.perf_counter() - began) * 1000)
+    log("running", job=job.name, job_id=running.job_id, origin=running.origin, took_ms=took_ms)
+
+
+def _parity(options: argparse.Namespace, settings: Settings) -> Job:
+    stream = Stream(settings.kafka_bootstrap, options.events, options.rows, options.rows)
+    views = [view for view in EVERY_VIEW if view.name == options.view]
+    return parity_job(settings, stream, options.name, to_micros(Cut(options.cut).end), views)
 
 
 def udf_jar(jars: Path) -> Path:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from contracts.features import ITEM, USER
+from contracts.features import ITEM, USER, View
 from contracts.settings import Settings
 from flink_jobs.sql import HOUR, STREAM_VIEWS, Query, Stream, render
 
 JOB_NAME = "braid-stream"
+EVERY_VIEW = (*STREAM_VIEWS, USER, ITEM)
 ENTRY_CLASS = "braid.flink.SqlJob"
 PARALLELISM = 2
 
@@ -44,9 +46,11 @@ def stream_job(settings: Settings, stream: Stream | None = None, name: str = JOB
     return Job(name, query, _options(settings, name))
 
 
-def parity_job(settings: Settings, stream: Stream, name: str, cut_end_micros: int) -> Job:
-    """Every view that has a Flink expression, those of the batch strand as of one cut: Flink held against Spark."""
-    query = render(settings, stream, (*STREAM_VIEWS, USER, ITEM), cut_end_micros)
+def parity_job(
+    settings: Settings, stream: Stream, name: str, cut_end_micros: int, views: Sequence[View] = EVERY_VIEW
+) -> Job:
+    """Views with their Flink expressions, those of the batch strand as of one cut: Flink held against Spark."""
+    query = render(settings, stream, views, cut_end_micros)
     return Job(name, query, _options(settings, name))
 
 
