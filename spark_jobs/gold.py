@@ -19,7 +19,7 @@ from contracts.errors import GateError, SourceError
 from contracts.events import LEAD_FIELDS
 from contracts.expectations import FEATURES
 from contracts.tables import table_named
-from spark_jobs import consent_times, gold_rows, stream_rows
+from spark_jobs import consent_times, gold_gate, gold_rows, stream_rows
 from spark_jobs.gates import Counted, pass_gate, refused
 from spark_jobs.run import Run, date_range
 from spark_jobs.silver_rows import EVENT_KEY
@@ -72,7 +72,8 @@ def run_gold(run: Run) -> None:
         raise GateError(f"cut {on} was refused at ingest (rule {rule}): run silver again first")
     silver = _silver(run)
     pass_gate(run, FEATURES, (Counted("silver_events", _copies(run, silver), "cut_on"),))
-    _write(run, silver)
+    with gold_gate.judged(run, first_cut(run)):
+        _write(run, silver)
 
 
 def first_cut(run: Run) -> date:

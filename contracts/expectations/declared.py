@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contracts.catalog import CATALOG_FIELDS
 from contracts.events import EVENT_FIELDS, ITEM_FIELDS
 from contracts.expectations.rules import CATALOG, EVENTS, INGEST, ONLINE, Measure, Rule
-from contracts.expectations.trends import factor, judged, lost
+from contracts.expectations.trends import factor, judged, lost, thinner
 from contracts.features import (
     ITEM,
     USER,
@@ -123,6 +123,8 @@ def field_trends() -> Iterator[Rule]:
             "coverage",
             number=judged(lost(*shares), table),
         )
+        yield Rule(f"{prefix}_fields_thinner", INGEST, "No field is filled far less often than the days before can explain",
+                   table, "coverage", number=judged(thinner(*shares), table))  # fmt: skip
         yield Rule(f"{prefix}_scale", INGEST, f"No number is {SCALE_FACTOR} times as large or small as usual", table,
                    "amount", number=judged(factor(*logs), table), allowed=SCALE_FACTOR)  # fmt: skip
 

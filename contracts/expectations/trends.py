@@ -19,6 +19,8 @@ MIN_TRAILING_DAYS = 5
 """With fewer open days before it, a day is not judged."""
 SAME_WEEKDAYS = 3
 """With so many of its own weekday before it, a day is compared with these alone."""
+MANY_DAYS = 10
+"""The least and the greatest of fewer days say nothing."""
 LEAST_ROWS = 100
 ROWS = "rows"
 HOURS = "hours"
@@ -130,6 +132,31 @@ def lost(*shares: str) -> Callable[[Day, list[Day]], float | None]:
     return number
 
 
+def thinner(*shares: str) -> Callable[[Day, list[Day]], float | None]:
+    """How many fields are filled far less often than the days before can explain."""
+
+    def number(day: Day, days: list[Day]) -> float | None:
+        now = {share: day.figure(share) for share in shares}
+        was = {share: [past.figure(share) for past in days] for share in shares}
+        return sum(1.0 for one in shares if now[one] < min(was[one]) and _beyond(now[one], was[one]) > 0.15)
+
+    return many(number)
+
+
+def beyond(*shares: str) -> Callable[[Day, list[Day]], float | None]:
+    """How far a share lies outside of what the days before showed, less the width of that: a steady share may move less."""
+
+    def number(day: Day, days: list[Day]) -> float | None:
+        return max(_beyond(day.figure(share), [past.figure(share) for past in days]) for share in shares)
+
+    return many(number)
+
+
+def _beyond(now: float, was: list[float]) -> float:
+    least, most = min(was), max(was)
+    return max(least - now, now - most, 0.0) - (most - least)
+
+
 def missing_kinds(counts: Sequence[str], least: int = 20) -> Callable[[Day, list[Day]], float | None]:
     """How many kinds of events are all but gone, of those that `least` would be expected of."""
 
@@ -152,6 +179,41 @@ def grown_kinds(counts: Sequence[str]) -> Callable[[Day, list[Day]], float | Non
     return number
 
 
+def fewer_kinds(
+    counts: Sequence[str], visits: str, least: int = 15
+) -> Callable[[Day, list[Day]], float | None]:
+    """How many kinds come, for each visit, under six tenths as often as on the lowest day, where `least` were to come."""
+
+    def number(day: Day, days: list[Day]) -> float | None:
+        lowest = {name: min(_each(name, visits, past) for past in days) for name in counts}
+        due = {name: low for name, low in lowest.items() if low * day.figure(visits) >= least}
+        return sum(1.0 for name, low in due.items() if _each(name, visits, day) < 0.6 * low)
+
+    return many(number)
+
+
+def more_kinds(
+    counts: Sequence[str], visits: str, least: int = 20
+) -> Callable[[Day, list[Day]], float | None]:
+    """How many kinds come, for each visit, over three times as often as on the highest day, `least` times or more."""
+
+    def number(day: Day, days: list[Day]) -> float | None:
+        highest = {name: max(_each(name, visits, past) for past in days) for name in counts}
+        came = [name for name in counts if day.figure(name) >= least]
+        return sum(1.0 for name in came if _each(name, visits, day) > 3 * highest[name])
+
+    return many(number)
+
+
+def many(number: Callable[[Day, list[Day]], float | None]) -> Callable[[Day, list[Day]], float | None]:
+    """`number` where the days are enough for their extremes to mean something."""
+    return lambda day, days: number(day, days) if len(days) >= MANY_DAYS else None
+
+
+def _each(count: str, visits: str, day: Day) -> float:
+    return day.figure(count) / max(1.0, day.figure(visits))
+
+
 def _hours(day: Day) -> list[int]:
     """The hours of the day that have an event, from the bits of the measure `hours`."""
     bits = int(day.figure(f"{EVENTS}.{HOURS}"))
@@ -162,6 +224,12 @@ def open_hours(day: Day, days: list[Day]) -> float | None:
     """Hours that have an event, over the usual number."""
     compared = [len(_hours(past)) for past in alike(day, days)]
     return len(_hours(day)) / mean(compared)
+
+
+def hours_lost(day: Day, days: list[Day]) -> float | None:
+    """How many hours are empty that had an event on every one of the days before."""
+    always = set.intersection(*(set(_hours(past)) for past in days))
+    return float(len(always - set(_hours(day))))
 
 
 def first_hour(day: Day, days: list[Day]) -> float | None:
