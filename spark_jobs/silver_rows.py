@@ -36,11 +36,11 @@ def with_cut(events: DataFrame, publish_delay: timedelta) -> DataFrame:
 
 
 def once_each(events: DataFrame, known: DataFrame | None) -> DataFrame:
-    """The first of each event_id by (received_time, source_partition, source_offset), if it is not `known` already.
+    """The first of each device's event_id by (received_time, source_partition, source_offset), if it is not `known`.
 
     Adds what the gate asks of copies: `copies`, how many came, and `copies_differ`, whether in more than their receipt.
     """
-    order = Window.partitionBy("event_id").orderBy(
+    order = Window.partitionBy(*EVENT_KEY).orderBy(
         "received_time", "source_partition", "source_offset", "source"
     )
     whole = order.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)

@@ -11,7 +11,7 @@ from contracts.adapters.wire import Record
 from contracts.catalog import CATALOG_FIELDS
 from contracts.events import EVENT_FIELDS, ITEM_FIELDS, MAX_ITEMS
 from contracts.fields import MAX_INTEGER, Field, Kind, money
-from infra.faults import paths
+from infra import paths
 
 DROPPED = object()
 ITEM = "items.0."

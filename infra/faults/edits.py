@@ -12,7 +12,7 @@ from typing import Any
 
 from contracts.adapters.wire import Record, WireDay
 from contracts.clock import to_rfc3339
-from infra.faults import paths
+from infra import paths
 from infra.faults.fault import Edit, Fault, FaultError
 
 TIMES = ("event_time", "received_time", "effective_time")

@@ -9,7 +9,7 @@ from contracts.adapters.wire import Record, WireDay
 from contracts.catalog import CATALOG_FIELDS
 from contracts.events import EVENT_FIELDS, ITEM_FIELDS, PURPOSES
 from contracts.fields import Field, Kind
-from infra.faults import paths
+from infra import paths
 from infra.faults.fault import KEPT_OUT, REFUSED_DAY, REFUSED_RECORD, Edit, Expected, Fault
 
 FILLED = 0.3

@@ -31,7 +31,9 @@ def put(record: dict[str, Any], path: str, value: Any) -> None:
     for key in outer:
         if not isinstance(node, dict):
             break
-        node = node.setdefault(key, {}) if node.get(key) is None else node[key]
+        if node.get(key) is None:
+            node[key] = {}
+        node = node[key]
     for found, key in places(record, path):
         found[key] = value
 

@@ -1,0 +1,1 @@
+"""Dead letters: what the door refused, counted, shown, repaired and sent again."""
