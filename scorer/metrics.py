@@ -32,6 +32,7 @@ class Metrics:
             "redis_errors", "Reads that gave no rows: error, timeout, open (breaker), unreadable row", "kind"
         )
         self.model_errors = self._counter("model_errors", "Decisions that failed and fell to popular")
+        self.derive_errors = self._counter("derive_errors", "Decisions whose rows gave no derived features")
         self.snapshots_refused = self._counter("snapshots_refused", "Snapshots that failed their checks")
         self.snapshot = Gauge(
             "braid_scorer_snapshot_info",

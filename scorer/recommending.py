@@ -13,7 +13,7 @@ import msgspec
 from confluent_kafka import KafkaError
 
 from contracts.clock import Clock, to_micros
-from contracts.decisions import Decision, Result
+from contracts.decisions import Context, Decision, Plain, Result, derived_of
 from contracts.placements import Placement
 from contracts.settings import TOPICS
 from models.decide.artifacts import Served
@@ -29,7 +29,7 @@ from scorer.wire import RecommendAnswer, RecommendedItem, RecommendRequest
 
 LOG = logging.getLogger("scorer.recommending")
 MODEL_ERRORS = (ValueError, RuntimeError, IndexError, KeyError, TypeError)
-"""What a broken tower or table raises in numpy and LiteRT."""
+"""What a broken tower or table raises in numpy and LiteRT, and a stored value of a wrong form in a derived feature."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,10 @@ class Ask:
     at_micros: int
     placement: Placement
     request: RecommendRequest
+
+    @property
+    def context(self) -> Context:
+        return self.request.context or Context()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,8 @@ class Recommender:
         facts = await self._known(request, now_micros)
         decided = self._decide(serving, facts.shopper, placement, count)
         ask = Ask(self.new_id(), now_micros, placement, request)
-        decision = _decision(ask, serving.snapshot.model_version, facts, decided)
+        derived = self._derived(ask, facts)
+        decision = _decision(ask, serving.snapshot.model_version, facts, decided, derived)
         self._record(decision)
         return _answer(decision, serving.snapshot, facts, round((perf_counter() - began) * 1000, 3))
 
@@ -95,6 +100,15 @@ class Recommender:
             )
             return decide(serving.snapshot, unknown, placement, count, None)
 
+    def _derived(self, ask: Ask, facts: Known) -> dict[str, Plain]:
+        """Of the rows that may be used; a stored value of a wrong form costs what the rows say, never the answer."""
+        try:
+            return derived_of(facts.rows, ask.context, ask.at_micros)
+        except MODEL_ERRORS as error:
+            self.metrics.derive_errors.inc()
+            LOG.error("a derived feature failed", exc_info=error)
+            return derived_of((), ask.context, ask.at_micros)
+
     def _record(self, decision: Decision) -> None:
         """Queue the record; a full queue is counted and costs nothing else."""
         record = Record(TOPICS.decisions, decision.decision_id, msgspec.json.encode(decision))
@@ -107,7 +121,9 @@ class Recommender:
             LOG.error("a decision was not delivered", extra={"cause": str(error.str())})
 
 
-def _decision(ask: Ask, model_version: str, facts: Known, decided: Decided) -> Decision:
+def _decision(
+    ask: Ask, model_version: str, facts: Known, decided: Decided, derived: dict[str, Plain]
+) -> Decision:
     """The record; it names the shopper only where personalization is granted."""
     named = facts.shopper.consent_granted
     return Decision(
@@ -121,6 +137,8 @@ def _decision(ask: Ask, model_version: str, facts: Known, decided: Decided) -> D
         model_version=model_version,
         degraded=decided.degraded,
         rows=list(facts.rows),
+        context=ask.context,
+        derived=derived,
     )
 
 
@@ -143,7 +161,7 @@ def _answer(decision: Decision, snapshot: Snapshot, facts: Known, took_ms: float
         model_version=decision.model_version,
         snapshot_version=snapshot.version,
         degraded=decision.degraded,
-        features=facts.states,
+        features=msgspec.structs.replace(facts.states, stage=decision.derived["session_stage"]),
         took_ms=took_ms,
     )
 

@@ -7,13 +7,9 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from contracts.decisions import Degraded
+from contracts.decisions import NO_CONTROL, Context, Degraded
 
 MAX_EXCLUDED_ITEMS = 1000
-
-# `$(?!\n)`: Python's `$` alone lets a trailing newline pass; this form reads the same in JSON Schema.
-# Surrogates stand in no UTF-8 text, so no key of a store could be made of them.
-NO_CONTROL = r"^[^\x00-\x1f\x7f\ud800-\udfff]+$(?!\n)"
 
 Identifier = Annotated[str, Meta(min_length=1, max_length=128, pattern=NO_CONTROL)]
 ItemId = Annotated[str, Meta(min_length=1, max_length=64, pattern=NO_CONTROL)]
@@ -24,7 +20,8 @@ Excluded = Annotated[list[ItemId], Meta(max_length=MAX_EXCLUDED_ITEMS)]
 class RecommendRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who asks, and what must not be shown.
 
-    `item_id` is the product whose page is open. `count` defaults to the placement's and is at most its maximum.
+    `item_id` is the product whose page is open, `context` what the shop knows of the visit. `count` defaults to the
+    placement's and is at most its maximum.
     """
 
     visitor_id: Identifier
@@ -33,6 +30,7 @@ class RecommendRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     item_id: ItemId | None = None
     count: Count | None = None
     exclude_items: Excluded = []
+    context: Context | None = None
 
 
 class RecommendedItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,11 +54,15 @@ class RowState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FeatureStates(msgspec.Struct, frozen=True, kw_only=True):
-    """The rows of the stream strand (session, shopper) and of the batch strand (user)."""
+    """The rows of the stream strand (session, shopper) and of the batch strand (user).
+
+    `stage` is where the visit stands: browsing, comparing, deciding or buying; null where its session is not known.
+    """
 
     session: RowState
     shopper: RowState
     user: RowState
+    stage: str | None = None
 
 
 class RecommendAnswer(msgspec.Struct, frozen=True, kw_only=True):

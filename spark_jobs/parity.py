@@ -1,7 +1,8 @@
 """Decisions against recomputed rows, pure: what the scorer read, and what the batch strand says it should have read.
 
-A session row of version (newest_event_time, n) must be the aggregate of the first n events of its key in offset order,
-as the stream takes them: granted, in time, each event_id once. A user row must be the row of its cut.
+A session or shopper row of version (newest_event_time, n) must be the aggregate of the first n events of its key in offset
+order, as the stream takes them: granted, in time, each event_id once. A shopper's several devices have no common order:
+`spark_jobs.interleaved`. A user row must be the row of its cut.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
+import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.window import Window
@@ -16,15 +18,17 @@ from pyspark.sql.window import Window
 from contracts.consent import state_sql
 from contracts.events import shopper_sql
 from contracts.feature_sql import spark_expression
-from contracts.features import SESSION, USER, View
+from contracts.features import USER, View
 from spark_jobs.item_rows import by_item
 from spark_jobs.stream_rows import SPARK_TYPES, in_time, of_set
 
 ROW = "ARRAY<STRUCT<view STRING, key MAP<STRING, STRING>, found BOOLEAN, version ARRAY<BIGINT>, features STRUCT<{}>>>"
-GROUP = (*SESSION.join_keys, "consent_changed_at")
 OFFSET = ("source_partition", "source_offset")
 MINUTE_MICROS = 60_000_000
-PLACE = ("visitor_id", "session_id", "consent_changed_at", "events_seen")
+DIFFERENCE_DDL = "decision_id STRING, same BOOLEAN, used STRING, expected STRING"
+DIFFERENCE = pa.schema(
+    [("decision_id", pa.string()), ("same", pa.bool_()), ("used", pa.string()), ("expected", pa.string())]
+)
 
 
 def used_rows(decisions: DataFrame, view: View) -> DataFrame:
@@ -40,10 +44,11 @@ def used_rows(decisions: DataFrame, view: View) -> DataFrame:
     return found.select("decision_id", *keys, *version, "row.features.*")
 
 
-def stream_events(bronze: DataFrame, horizon: timedelta) -> DataFrame:
-    """The events that the stream's session view took, numbered in each session by arrival (`nth`)."""
-    taken = in_time(first_of_each(bronze), horizon).where("consent_personalization = 'granted'")
-    return taken.withColumn("nth", F.row_number().over(Window.partitionBy(*GROUP).orderBy(*OFFSET)))
+def stream_events(view: View, bronze: DataFrame, horizon: timedelta) -> DataFrame:
+    """The events that a grouped stream view took, with its keys, numbered in each group by arrival (`nth`)."""
+    once = first_of_each(bronze).withColumn("shopper_id", F.expr(shopper_sql()))
+    taken = in_time(once, horizon).where(F.col(f"consent_{view.purpose}") == "granted")
+    return taken.withColumn("nth", F.row_number().over(Window.partitionBy(*group_of(view)).orderBy(*OFFSET)))
 
 
 def final_rows(view: View, bronze: DataFrame, horizon: timedelta) -> DataFrame:
@@ -78,22 +83,29 @@ def first_of_each(bronze: DataFrame) -> DataFrame:
     return bronze.withColumn("copy", F.row_number().over(copies)).where("copy = 1").drop("copy")
 
 
-def expected_sessions(used: DataFrame, events: DataFrame) -> DataFrame:
-    """The session rows that `used` names, recomputed from their first `events_seen` events."""
-    wanted = used.select(*PLACE).distinct()
-    prefix = (
-        wanted.join(events, list(GROUP))
-        .where("nth <= events_seen")
-        .withColumnRenamed("events_seen", "wanted")
-    )
-    return of_set(SESSION, prefix, [*GROUP, "wanted"]).drop("wanted")
+def of_several_devices(view: View, events: DataFrame) -> DataFrame:
+    """The groups whose events come from more than one device: these have no order in common."""
+    devices = events.groupBy(*group_of(view)).agg(F.count_distinct("visitor_id").alias("devices"))
+    return devices.where("devices > 1").drop("devices")
 
 
-def session_differences(used: DataFrame, expected: DataFrame) -> DataFrame:
-    """`decision_id`, `same`, and both rows as text."""
-    columns = [*SESSION.feature_names, "newest_event_time"]
+def expected_rows(view: View, used: DataFrame, events: DataFrame) -> DataFrame:
+    """The stream rows that `used` names, recomputed from their first `events_seen` events.
+
+    Args:
+        events: `stream_events` of the view.
+    """
+    group = group_of(view)
+    wanted = used.select(*group, "events_seen").distinct()
+    prefix = wanted.join(events, list(group)).where("nth <= events_seen")
+    return of_set(view, prefix.withColumnRenamed("events_seen", "wanted"), [*group, "wanted"]).drop("wanted")
+
+
+def stream_differences(view: View, used: DataFrame, expected: DataFrame) -> DataFrame:
+    """`DIFFERENCE_DDL`: whether a row that was used is what it should have been, and both as text."""
+    columns = [*view.feature_names, "newest_event_time"]
     seen = used.withColumnRenamed("version_first", "newest_event_time")
-    return _compared(seen, expected, PLACE, columns)
+    return _compared(seen, expected, (*group_of(view), "events_seen"), columns)
 
 
 def user_differences(used: DataFrame, cuts: DataFrame) -> DataFrame:

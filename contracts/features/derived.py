@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 from contracts.clock import from_micros
@@ -29,7 +30,8 @@ def derive(row: Row, request: Request) -> dict[str, Value]:
     Args:
         row: stored values by name, of all views that were read; what is missing counts as None.
     """
-    return {one.name: one.function({name: row.get(name) for name in one.inputs}, request) for one in DERIVED}
+    known = {name: row.get(name) for name in INPUTS}
+    return {one.name: one.function(known, request) for one in DERIVED}
 
 
 def session_stage(row: Row, _: Request) -> str | None:
@@ -43,7 +45,7 @@ def session_stage(row: Row, _: Request) -> str | None:
         return "deciding"
     several = _number(row, "session_distinct_items") >= COMPARED_ITEMS
     touches = _number(row, "session_category_touches")
-    one_kind = 2 * _number(row, "session_top_category_touches") >= touches
+    one_kind = touches > 0 and 2 * _number(row, "session_top_category_touches") >= touches
     return "comparing" if several and one_kind else "browsing"
 
 
@@ -191,7 +193,13 @@ def _since(moment: int | None, now: int, unit: int) -> float | None:
 def _by_day(days: Sequence[str] | None) -> dict[int, int]:
     """Day number → n, of what `ByDay` writes."""
     found = (entry.partition("=") for entry in days or ())
-    return {(date.fromisoformat(day) - date(1970, 1, 1)).days: int(n) for day, _, n in found}
+    return {_day_of(day): int(n) for day, _, n in found}
+
+
+@lru_cache(maxsize=4096)
+def _day_of(text: str) -> int:
+    """Of an ISO date; requests of a day name the same few."""
+    return (date.fromisoformat(text) - date(1970, 1, 1)).days
 
 
 def _day(micros: int) -> int:
@@ -278,3 +286,4 @@ DERIVED = (
     Derived("request_weekday", "Day of the week, 0 is Monday", INT64, request_weekday),
     Derived("request_season", "winter, spring, summer or autumn", STRING, request_season),
 )  # fmt: skip
+INPUTS = tuple(dict.fromkeys(name for one in DERIVED for name in one.inputs))

@@ -26,6 +26,8 @@ LIST_LENGTH = 20
 SESSIONS_IN_FLIGHT = 12
 MAX_TARGETS = 40
 """Of one session: a wholesaler's invoice of 700 lines must not decide the figure alone."""
+CONTEXT = ("device", "channel", "country", "campaign")
+"""What a request may say of the visit."""
 
 Session = list[dict[str, Any]]
 
@@ -119,6 +121,8 @@ def _replay_session(session: Session, client: ScorerClient, sender: Sender, wate
 def _compare(client: ScorerClient, event: dict[str, Any], item: str, carted: list[str], sent: int) -> Lift:
     """The two lists before `item` is added, the updated one after all `sent` events have arrived."""
     who = {"visitor_id": event["visitor_id"], "user_id": event.get("user_id")}
+    said = event.get("context") or {}
+    who["context"] = {name: said[name] for name in CONTEXT if name in said}
     asked = {**who, "count": LIST_LENGTH, "exclude_items": list(dict.fromkeys(carted))}
     updated = client.recommend(**asked, session_id=event["session_id"])
     if event["consent"]["personalization"] == "granted":

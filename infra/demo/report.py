@@ -75,7 +75,11 @@ def rows_of(report: Report) -> list[Row]:
             f"{requests['p50_ms']:.0f} / {requests['p99_ms']:.0f} ms",
             "open loop, whole HTTP",
         ),
-        Row("decisions recomputed", f"{parity['decisions']:,}", f"{parity['differences']} differences"),
+        Row(
+            "decisions recomputed",
+            f"{parity['decisions']:,}",
+            f"{parity['differences']} differences; " + _compared(parity["rows"]),
+        ),
         Row(
             "lists",
             f"{export['rows']:,}",
@@ -84,6 +88,11 @@ def rows_of(report: Report) -> list[Row]:
         Row("memory", f"{report['memory_mib']:,} MiB", "the peak of all processes together"),
         Row("whole demo", f"{report['seconds'] / 60:.1f} min", "this run"),
     ]
+
+
+def _compared(rows: dict[str, int]) -> str:
+    """What was compared of each kind, as `session 900, user 50`."""
+    return ", ".join(f"{kind.replace('_', ' ')} {n:,}" for kind, n in sorted(rows.items()))
 
 
 def write(settings: Settings, report: Report, story: Story) -> Path:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from contracts.catalog import read_catalog
 from contracts.columns import JSON_TYPES
-from contracts.decisions import Decision, Degraded, Result
+from contracts.decisions import Context, Decision, Degraded, Result, derived_of
 from contracts.events import read_event
 from contracts.fields import Field, Kind, Violation, read_field
 from contracts.generate import schemas, stale
@@ -92,5 +92,7 @@ def test_a_decision_fits_its_schema() -> None:
         model_version="1",
         degraded=Degraded(level=3, rung="popular", cause="no consent"),
         rows=[],
+        context=Context(device="mobile"),
+        derived=derived_of((), Context(device="mobile"), 1),
     )
     DECISION.validate(msgspec.to_builtins(decision))

@@ -32,6 +32,16 @@ HOME = "/v1/placements/home:recommend"
         (b'{"visitor_id": "v", "count": 101}', 422, "at most 100"),
         (b'{"visitor_id": "v", "count": "3"}', 422, "$.count"),
         (b'{"visitor_id": "v", "excluded": []}', 422, "unknown field `excluded`"),
+        (b'{"visitor_id": "v", "context": []}', 422, "$.context"),
+        (b'{"visitor_id": "v", "context": {"device": ""}}', 422, "$.context.device"),
+        (b'{"visitor_id": "v", "context": {"channel": 7}}', 422, "$.context.channel"),
+        (b'{"visitor_id": "v", "context": {"country": "a\\u0000b"}}', 422, "$.context.country"),
+        (
+            json.dumps({"visitor_id": "v", "context": {"campaign": "c" * 65}}).encode(),
+            422,
+            "$.context.campaign",
+        ),
+        (b'{"visitor_id": "v", "context": {"locale": "en"}}', 422, "unknown field `locale`"),
         (b'{"visitor_id": "v", "exclude_items": [""]}', 422, "$.exclude_items[0]"),
         (json.dumps({"visitor_id": "v", "exclude_items": ["i"] * 1001}).encode(), 422, "$.exclude_items"),
         (b'{"visitor_id": "' + b"v" * 600_000 + b'"}', 413, "524288 bytes"),
@@ -93,11 +103,12 @@ def test_openapi_describes_what_is_accepted_and_answered(braid: Running) -> None
     route = page["paths"]["/v1/placements/{placement}:recommend"]["post"]
     _validator(page, route["responses"]["200"]).validate(answer)
     request = _validator(page, route["requestBody"])
-    request.validate({"visitor_id": "v", "count": 5})
+    request.validate({"visitor_id": "v", "count": 5, "context": {"device": "mobile", "country": None}})
     for refused in (
         {},
         {"visitor_id": "v", "count": 0},
         {"visitor_id": "v", "x": 1},
+        {"visitor_id": "v", "context": {"device": "d" * 33}},
         {"visitor_id": "a\u0000"},
     ):
         assert not request.is_valid(refused)

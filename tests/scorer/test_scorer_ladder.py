@@ -133,7 +133,7 @@ def test_a_denial_hides_the_rows(braid: Running, rows: Rows) -> None:
     assert ids(answer) == POPULAR
     assert answer["degraded"] == {"level": 4, "rung": "popular", "cause": "no consent for personalization"}
     nothing = {"found": False, "age_seconds": None, "version": None}
-    assert answer["features"] == {"session": nothing, "shopper": nothing, "user": nothing}
+    assert answer["features"] == {**dict.fromkeys(("session", "shopper", "user"), nothing), "stage": None}
 
 
 def test_the_page_that_is_open_serves_whom_nothing_is_known_of(braid: Running, rows: Rows) -> None:
@@ -195,7 +195,7 @@ def test_a_tombstone_is_no_row(braid: Running, rows: Rows) -> None:
     answer = braid.recommend(**who)
     nothing = {"found": False, "age_seconds": None, "version": None}
     assert answer["degraded"] == {"level": 4, "rung": "popular", "cause": "nothing known of the shopper"}
-    assert answer["features"] == {"session": nothing, "shopper": nothing, "user": nothing}
+    assert answer["features"] == {**dict.fromkeys(("session", "shopper", "user"), nothing), "stage": None}
 
 
 def test_a_new_grant_starts_empty(braid: Running, rows: Rows) -> None:

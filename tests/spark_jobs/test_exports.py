@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 from pyspark.sql import SparkSession
-from shop import DENIED, at, event, silver
+from pyspark.sql import functions as F
+from shop import DENIED, at, bronze, event, silver
 
 from contracts.settings import Settings
 from models.decide.artifacts import set_current, write_snapshot
@@ -55,6 +56,8 @@ def test_lists_go_to_who_consents_and_a_rerun_gives_the_same_bytes(
         event("b", "08-01 10:00", user_id="u2", visitor_id="v2", **denied),
         event("c", "08-01 10:00", user_id="u3", visitor_id="v3", consent_email="denied"),
     ]
+    came = bronze(spark, events).withColumn("received_on", F.lit(CUT))
+    run.replace("bronze_events", came, "TRUE")
     run.replace("silver_events", silver(spark, events), "TRUE")
     users = [(user, ["i1"], CUT) for user in ("u1", "u2", "u3")]
     columns = "user_id STRING, user_last_items ARRAY<STRING>, cut_on DATE"
