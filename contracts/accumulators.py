@@ -35,7 +35,8 @@ from contracts.features import (
 
 Event = Mapping[str, Any]
 COMPUTED_COLUMNS: dict[str, Callable[[Event], Any]] = {
-    "event_hour": lambda event: str(event["event_time"] // (DAY_MICROS // 24) % 24)
+    "event_hour": lambda event: str(event["event_time"] // (DAY_MICROS // 24) % 24),
+    "session_key": lambda event: f"{event['visitor_id']}|{event['session_id']}",
 }
 
 
@@ -269,5 +270,9 @@ class _Switched:
             self._newest[value] = max(self._newest.get(value, given), given)
 
     def value(self) -> Value:
-        newest = sorted(self._newest, key=lambda value: self._newest[value], reverse=True)[: self._of.k]
+        newest = sorted(self._newest, key=self._place, reverse=True)[: self._of.k]
         return [value for value in newest if self._newest[value][2]] or None
+
+    def _place(self, value: str) -> tuple[int, str, str]:
+        event_time, event_id, _ = self._newest[value]
+        return event_time, event_id, value

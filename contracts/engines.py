@@ -87,6 +87,8 @@ def borrow_driver(settings: Settings) -> Iterator[bool]:
 
     On leaving, whatever Spark application is left is stopped and the driver is free for the next borrower.
     """
+    # PySpark reads it when a context is made; without it the functions would run in whatever `python3` is.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     lock = _locked(settings.spark_driver)
     if lock is None:
         yield False

@@ -33,6 +33,7 @@ COMPUTED_COLUMNS = {
         "CAST(pmod(event_time div 3600000000, 24) AS STRING)",
         "CAST(MOD(event_time / 3600000000, 24) AS STRING)",
     ),
+    "session_key": ("CONCAT(visitor_id, '|', session_id)", "CONCAT(visitor_id, '|', session_id)"),
 }
 
 

@@ -142,10 +142,10 @@ def user_rows(view: View, known: Known) -> dict[Key, Stored]:
 
 
 def item_rows(view: View, known: Known, catalog: Sequence[Event]) -> dict[Key, Stored]:
-    """The item view at a cut; `catalog` are flat updates."""
+    """The item view at a cut; of the flat updates in `catalog` the last one sent for a time counts."""
     rows = _cut_rows(view, known, lambda event: {item["item_id"] for item in event["items"]})
     cut, updates = known.cut, defaultdict[str, list[Event]](list)
-    for update in catalog:
+    for update in {(one["item_id"], one["effective_time"]): one for one in catalog}.values():
         if update["effective_time"] < to_micros(cut.end):
             updates[update["item_id"]].append({"event_name": "", **update})
     empty = Row(_of(view, Source.EVENTS)).values()

@@ -35,6 +35,7 @@ JOBS = {
     "decisions": "spark_jobs.decisions:run_decisions",
     "check_decisions": "spark_jobs.checks:check_decisions",
     "parity_rows": "spark_jobs.parity_rows:run_parity_rows",
+    "parity_windows": "spark_jobs.parity_rows:run_parity_windows",
     "session_counts": "spark_jobs.checks:session_counts",
 }
 GATED = frozenset({"silver", "gold"})

@@ -1,7 +1,8 @@
-"""The job parity_rows: every view recomputed from bronze, for the engines to be held against each other.
+"""The jobs parity_rows and parity_windows: every view recomputed from bronze, for the engines to be held against each other.
 
 The rows are those that the jobs' own transforms make, without gates: `lake/_parity/<cut>/<view>` in Parquet, and beside them
-the events that the cut may use for each purpose, which another engine can aggregate as well.
+the events that the cut may use for each purpose, which another engine can aggregate as well. Windows are made of the days
+from the run's first to its last.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from contracts.errors import SourceError
 from contracts.features import CONSENT, ITEM, ITEM_TRENDS, SESSION, SHOPPER, USER
 from contracts.settings import Settings
 from spark_jobs import consent_times, gold_rows, parity, silver_rows
+from spark_jobs.bronze_rows import dated
 from spark_jobs.run import Run
 
 FOLDER = "_parity"
@@ -32,16 +34,37 @@ def run_parity_rows(run: Run) -> None:
     if bronze is None or catalog is None:
         raise SourceError("bronze has not been written: run the job bronze first")
     cut = Cut(run.cut, run.settings.publish_delay)
+    _write(run, grouped_views(bronze.persist(), run.settings) | cut_views(bronze, catalog, cut))
+
+
+def run_parity_windows(run: Run) -> None:
+    """Write the windows of the events of the run's days.
+
+    Raises:
+        SourceError: bronze has not been written.
+    """
+    bronze = run.read("bronze_events")
+    if bronze is None:
+        raise SourceError("bronze has not been written: run the job bronze first")
+    _write(
+        run, window_views(bronze.where(F.expr(dated("event_time")).between(F.lit(run.first), F.lit(run.cut))))
+    )
+
+
+def grouped_views(bronze: DataFrame, settings: Settings) -> dict[str, DataFrame]:
+    """The final rows of the stream's grouped views, by their names."""
+    return {view.name: parity.final_rows(view, bronze, settings.session_horizon) for view in GROUPED}
+
+
+def window_views(bronze: DataFrame) -> dict[str, DataFrame]:
+    """The rows of the stream's views of windows, by their names."""
+    return {view.name: parity.window_rows(view, bronze) for view in ITEM_TRENDS}
+
+
+def _write(run: Run, frames: dict[str, DataFrame]) -> None:
     folder = run.settings.lake / FOLDER / run.cut.isoformat()
-    frames = stream_views(bronze.persist(), run.settings) | cut_views(bronze, catalog, cut)
     for name, frame in frames.items():
         frame.write.mode("overwrite").parquet(str(folder / name))
-
-
-def stream_views(bronze: DataFrame, settings: Settings) -> dict[str, DataFrame]:
-    """The final rows of the stream's views, by their names."""
-    rows = {view.name: parity.final_rows(view, bronze, settings.session_horizon) for view in GROUPED}
-    return rows | {view.name: parity.window_rows(view, bronze) for view in ITEM_TRENDS}
 
 
 def cut_views(bronze: DataFrame, updates: DataFrame, cut: Cut) -> dict[str, DataFrame]:

@@ -70,7 +70,10 @@ class Last:
 
 @dataclass(frozen=True, slots=True)
 class LastK:
-    """The column of the newest `k` events by (event_time, event_id), newest first."""
+    """The column of the newest `k` events by (event_time, event_id), newest first.
+
+    Two devices of a shopper may share both: then the greater value is the newer one, so that arrival decides nothing.
+    """
 
     column: str
     k: int

@@ -10,7 +10,7 @@ from typing import Any
 from contracts.features import Computed, CoVisited, Feature, Source, View
 
 Key = tuple[str, ...]
-Rows = Mapping[Key, Mapping[str, Any]]
+Rows = Mapping[Any, Mapping[str, Any]]
 EXAMPLES = 5
 
 

@@ -38,7 +38,7 @@ def by_spark(
 ) -> dict[str, Rows]:
     """The jobs' own transforms, from bronze on."""
     from spark_jobs.parity import group_of
-    from spark_jobs.parity_rows import cut_views, stream_views
+    from spark_jobs.parity_rows import cut_views, grouped_views, window_views
 
     bronze = _bronze(spark, [*admitted(events, settings)])
     updates = spark.createDataFrame(
@@ -47,7 +47,7 @@ def by_spark(
     placed = updates.selectExpr(
         "*", "'s' AS source", "0 AS source_partition", "effective_time AS source_offset"
     )
-    frames = stream_views(bronze, settings) | cut_views(bronze, placed, cut)
+    frames = grouped_views(bronze, settings) | window_views(bronze) | cut_views(bronze, placed, cut)
     keys = {view.name: group_of(view) for view in (*GROUPED, USER, ITEM)}
     keys |= {view.name: ("item_id", "window_end") for view in ITEM_TRENDS}
     return {name: _rows(frames[name], columns) for name, columns in keys.items()}

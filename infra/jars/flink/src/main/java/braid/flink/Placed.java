@@ -1,6 +1,6 @@
 package braid.flink;
 
-/** A value with its place in the order of events: by (event_time, event_id). */
+/** A value with its place in the order of events: by (event_time, event_id), and by itself where two events share both. */
 public class Placed {
     public String value;
     public long eventTime;
@@ -17,7 +17,11 @@ public class Placed {
     }
 
     boolean isNewerThan(Placed other) {
-        return eventTime != other.eventTime ? eventTime > other.eventTime : compare(eventId, other.eventId) > 0;
+        if (eventTime != other.eventTime) {
+            return eventTime > other.eventTime;
+        }
+        int byId = compare(eventId, other.eventId);
+        return byId != 0 ? byId > 0 : compare(value, other.value) > 0;
     }
 
     /**

@@ -25,9 +25,13 @@ import org.apache.flink.table.functions.AggregateFunction;
 public class SwitchedOn extends AggregateFunction<String[], SwitchedOn.Accumulator> {
     private static final long serialVersionUID = 1L;
 
-    /** A value's newest setting. */
+    /** A value's newest setting; of two at one place, on. */
     public static class Setting extends Placed {
         public boolean on;
+
+        boolean standsBefore(Setting given) {
+            return isNewerThan(given) || !given.isNewerThan(this) && on;
+        }
     }
 
     /** The newest settings, newest first, one a value. */
@@ -52,7 +56,7 @@ public class SwitchedOn extends AggregateFunction<String[], SwitchedOn.Accumulat
         given.eventId = eventId;
         given.on = Boolean.TRUE.equals(on);
         for (Setting held : accumulator.settings) {
-            if (held.value.equals(value) && held.isNewerThan(given)) {
+            if (held.value.equals(value) && held.standsBefore(given)) {
                 return;
             }
         }
