@@ -20,13 +20,14 @@ task's log names the cause. Nothing after a failed task runs, so the last publis
 ## A refused day
 
 Exit code 3: a gate found the day's data unfit (prices × 100, too many rejections). Data Docs name the rule and the
-count. The scorer keeps yesterday's snapshot. Either the source is wrong: have it send the catalog updates again, right,
-with the same `effective_time` (the last one sent counts), then rerun the day. An event cannot be sent again: the first
-of its `event_id` counts, and one received later belongs to a later cut. Or the rule is wrong for this day: change the
-rule by a commit, then rerun.
+count, and `var/alarms.jsonl` has the alarm (posted to `BRAID_ALARM_WEBHOOK` where that is set). The scorer keeps
+yesterday's snapshot. Either the source is wrong: have it send the catalog updates again, right, with the same
+`effective_time` (the last one sent counts), then rerun the day. An event cannot be sent again: the first of its
+`event_id` counts, and one received later belongs to a later cut; what the door refused can be repaired
+(`python -m infra.deadletters`). Or the rule is wrong for this day: change the rule by a commit, then rerun.
 A refused day does not hold up the next one (no task depends on the run before). Refused by **ingest** it stays in
 bronze, and later cuts' windows lack it until it is rerun; then rerun the cuts after it, oldest first. Refused by
-**features** it is in silver, and only its own cut is missing in gold.
+**features** it is in silver, and only its own cut is missing in gold (what a refused run wrote there is taken back).
 
 ## Rerun and backfill
 

@@ -33,6 +33,8 @@ from contracts.expectations.trends import (
 )
 
 PRICE_JUMP_FACTOR = 5
+FEW_ROWS = 20
+"""Enough to see that a kind of event is gone: most of the day may be of that kind."""
 BEHIND_MICROS = 3_600_000_000
 AHEAD_MICROS = 1_000_000
 
@@ -54,6 +56,7 @@ MEASURES = (
     _events("hour_mean", "AVG(pmod(event_time, 86400000000)) / 3.6e9"),
     _events("visitors", "APPROX_COUNT_DISTINCT(visitor_id)"),
     _events("sessions", "APPROX_COUNT_DISTINCT(xxhash64(visitor_id, session_id))"),
+    _events("session_ids", "APPROX_COUNT_DISTINCT(session_id)"),
     _events("users", "APPROX_COUNT_DISTINCT(user_id)"),
     _events("with_user", "COUNT(user_id)"),
     _events("copies", "AVG(copies)"),
@@ -127,10 +130,10 @@ RULES = (
     Rule("ahead_share_change", INGEST, "Not a tenth more of the events than usual is ahead of its receipt", EVENTS,
          "clock", number=judged(change(f"{EVENTS}.ahead")), allowed=0.1, minimum=-1),
     Rule("kinds_missing", INGEST, "No kind of event is all but gone", EVENTS, "mix",
-         number=judged(missing_kinds(KINDS))),
+         number=judged(missing_kinds(KINDS), least=FEW_ROWS)),
     Rule("kinds_grown", INGEST, "No kind of event takes the day over", EVENTS, "mix", number=judged(grown_kinds(KINDS))),
     Rule("kinds_fewer", INGEST, "No kind of event comes, for each visit, far less than on the lowest day before", EVENTS,
-         "mix", number=judged(fewer_kinds(KINDS, f"{EVENTS}.sessions"))),
+         "mix", number=judged(fewer_kinds(KINDS, f"{EVENTS}.sessions"), least=FEW_ROWS)),
     Rule("kinds_more", INGEST, "No kind of event comes, for each visit, far more than on the highest day before", EVENTS,
          "mix", number=judged(more_kinds(KINDS, f"{EVENTS}.sessions"))),
     Rule("unknown_items_change", INGEST, "Not a twentieth more of the items than usual is unknown to the catalog",
@@ -150,6 +153,8 @@ RULES = (
          number=judged(quotient(rows_of(EVENTS), f"{EVENTS}.visitors")), allowed=5, minimum=0.2),
     Rule("events_per_session_ratio", INGEST, "A session has a fifth to 5 times the usual events", EVENTS, "identity",
          number=judged(quotient(rows_of(EVENTS), f"{EVENTS}.sessions")), allowed=5, minimum=0.2),
+    Rule("session_ids_ratio", INGEST, "Devices share session ids at most twice as much as usual", EVENTS, "identity",
+         number=judged(quotient(f"{EVENTS}.session_ids", f"{EVENTS}.sessions")), allowed=5, minimum=0.5),
     Rule("events_per_user_ratio", INGEST, "A user has a fifth to 5 times the usual events", EVENTS, "identity",
          number=judged(quotient(f"{EVENTS}.with_user", f"{EVENTS}.users")), allowed=5, minimum=0.2),
     Rule("catalog_absent", INGEST, "Updates come, as on each day before", EVENTS, "catalog",
