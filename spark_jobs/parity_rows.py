@@ -70,9 +70,9 @@ def _write(run: Run, frames: dict[str, DataFrame]) -> None:
 def cut_views(bronze: DataFrame, updates: DataFrame, cut: Cut) -> dict[str, DataFrame]:
     """The rows of the batch views at the cut, and `usable_<purpose>`: the events that they aggregate, linked."""
     placed = silver_rows.with_cut(bronze, cut.publish_delay).where(f"cut_on <= DATE'{cut.on}'")
-    silver = silver_rows.with_identity(silver_rows.once_each(placed, None), None)
+    silver = silver_rows.with_identity(silver_rows.once_each(placed, None), None).persist()
     known = bronze.where(f"received_time < {to_micros(cut.published_at)}")
-    people = consent_times.person_times(consent_times.choices(known, cut.publish_delay), silver)
+    people = consent_times.person_times(consent_times.choices(known, cut.publish_delay), silver).persist()
     usable = {p: consent_times.usable(silver, people, p) for p in ("personalization", "analytics")}
     history = silver_rows.catalog_history(updates).where(f"effective_on <= DATE'{cut.on}'")
     cuts = (cut.on, cut.on, cut.publish_delay)
