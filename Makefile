@@ -5,7 +5,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 PYTHON := .venv/bin/python
 
-.PHONY: help setup up down status demo data-faults test prove lint contracts-check clean
+.PHONY: help setup up down status demo parity data-faults test prove lint contracts-check clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name what; do printf '  make %-15s %s\n' "$$name" "$$what"; done
@@ -25,13 +25,16 @@ status: ## show the local stack: state, ports, log files
 demo: setup ## ten months of a real shop, then one shopper whose list changes after one event
 	@$(PYTHON) -m infra.demo
 
+parity: setup ## every stored value in the reference, Spark and Flink; consent and decisions (about a quarter of an hour)
+	@$(PYTHON) -m infra.parity
+
 data-faults: setup ## faults planted into clean days: what the door and the gates catch, and what the gates cost
 	@$(PYTHON) -m infra.faults
 
 test: setup lint ## every check: style, types, imports, then the tests with the real servers
 	@$(PYTHON) -m pytest
 
-prove: demo data-faults ## the long proofs; each writes a report under var/reports
+prove: demo parity data-faults ## the long proofs; each writes a report under var/reports
 
 contracts-check: ## the wire's schemas against the newest ones released
 	@$(PYTHON) -m contracts.compat
