@@ -54,7 +54,7 @@ def legs_of(settings: Settings, crowd: Crowd = CROWD) -> list[Leg]:
         days = open_source("rees46", settings.data).days()
         legs.append(
             Leg(
-                "rees46", "three hours", lambda s: _days(s, "rees46", (days[0], days[0])), days[0], (days[0],)
+                "rees46", "three hours", lambda s: _days(s, "rees46", (days[0], days[0])), days[0], (days[0], days[0])
             )
         )
     return legs
