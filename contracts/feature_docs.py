@@ -37,10 +37,11 @@ def _view(view: View) -> str:
         "| feature | what | type | aggregate | of | default |",
         "|---|---|---|---|---|---|",
     ]
-    return "\n".join([*facts, *(_feature(view, feature) for feature in view.features), ""])
+    return "\n".join([*facts, *(feature_line(view, feature) for feature in view.features), ""])
 
 
-def _feature(view: View, feature: Feature) -> str:
+def feature_line(view: View, feature: Feature) -> str:
+    """The feature's line in the table of its view."""
     cells = [
         f"`{feature.name}`",
         feature.description,

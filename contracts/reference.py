@@ -52,7 +52,7 @@ def stream_rows(view: View, arrived: Iterable[Event], settings: Settings) -> dic
 
 def taken(view: View, event: Event, settings: Settings) -> bool:
     """Whether a grouped stream view takes the event."""
-    if view is CONSENT:
+    if view.name == CONSENT.name:
         return True
     in_time = event["received_time"] - event["event_time"] <= settings.session_horizon // MICROSECOND
     return bool(in_time and event[f"consent_{view.purpose}"] == "granted")
@@ -191,7 +191,7 @@ def _group(view: View, event: Event) -> Key:
 def _stream_row(view: View, events: Sequence[Event]) -> Stored:
     row = Row(view.features)
     for event in events:
-        row.add({**event, "consent_state": state_of(event)} if view is CONSENT else event)
+        row.add({**event, "consent_state": state_of(event)} if view.name == CONSENT.name else event)
     stored: Stored = dict(zip(view.feature_names, row.values(), strict=True))
     newest = max(event["event_time"] for event in events)
     consent = {"consent_changed_at": events[0]["consent_changed_at"]} if view.starts_empty else {}
@@ -199,7 +199,7 @@ def _stream_row(view: View, events: Sequence[Event]) -> Stored:
 
 
 def _cut_rows(view: View, known: Known, keys_of: Callable[[Event], Iterable[str]]) -> dict[Key, Stored]:
-    assert view.purpose is not None and view is not SHOPPER
+    assert view.purpose is not None and view.name != SHOPPER.name
     groups: dict[Key, list[Event]] = defaultdict(list)
     for event in known.usable(view.purpose):
         for key in keys_of(event):

@@ -14,12 +14,12 @@ from typing import Any
 import pyarrow as pa
 from feast import FeatureStore
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.functions import col, count, count_distinct, unix_micros
+from pyspark.sql.functions import col, count, count_distinct, unix_micros, when
 from pyspark.sql.types import DoubleType, LongType, StringType, StructField, StructType
 
 from contracts.cuts import Cut
 from contracts.errors import BraidError
-from contracts.features import DERIVED, FEATURE_SERVICE, FeatureType, Request, derive
+from contracts.features import DERIVED, FEATURE_SERVICE, SESSION, SHOPPER, FeatureType, Request, derive
 from contracts.settings import Settings
 from contracts.tables import table_named
 
@@ -33,8 +33,11 @@ LABEL_COLUMNS = (
     "label_item_id",
     "event_timestamp",
     "event_on",
+    "consent_changed_at",
     *CONTEXT,
 )
+MADE_UNDER = {SESSION: "session_consent_at", SHOPPER: "shopper_consent_at"}
+"""Of the stream views: the choice about consent that a row was made under."""
 
 
 NOW = "label_micros"
@@ -62,7 +65,9 @@ def write_training_set(
     if labels.isEmpty():
         raise TrainingSetError(f"gold_label_rows has no rows in the {label_days} days to {cut.on}")
     target = str(table_named("gold_training_examples").path(settings))
-    writer = with_derived(examples_of(store, labels)).write.format("delta").mode("overwrite")
+    writer = (
+        with_derived(under_the_choice(examples_of(store, labels))).write.format("delta").mode("overwrite")
+    )
     writer.option("overwriteSchema", "true").save(target)
     return _checked(labels, spark.read.format("delta").load(target))
 
@@ -83,6 +88,21 @@ def examples_of(store: FeatureStore, labels: DataFrame) -> DataFrame:
     )
     examples: DataFrame = job.to_spark_df()
     return examples
+
+
+def under_the_choice(examples: DataFrame) -> DataFrame:
+    """Leaves out stream rows of an earlier choice than the label's own, as the scorer does: a new grant starts empty."""
+    allowed = {
+        name: col(made_under) >= col("consent_changed_at")
+        for view, made_under in MADE_UNDER.items()
+        for name in view.feature_names
+    }
+    return examples.select(
+        *(
+            when(allowed[name], col(name)).alias(name) if name in allowed else col(name)
+            for name in examples.columns
+        )
+    )
 
 
 def with_derived(examples: DataFrame) -> DataFrame:
@@ -113,7 +133,9 @@ def _request(row: Mapping[str, Any]) -> Request:
 
 def _checked(labels: DataFrame, examples: DataFrame) -> int:
     wanted = labels.count()
-    counts = examples.agg(count("event_id").alias("rows"), count_distinct("visitor_id", "event_id").alias("events")).first()
+    counts = examples.agg(
+        count("event_id").alias("rows"), count_distinct("visitor_id", "event_id").alias("events")
+    ).first()
     assert counts is not None
     if not wanted == counts["rows"] == counts["events"]:
         raise TrainingSetError(

@@ -229,12 +229,12 @@ def _taken(view: View, settings: Settings, cut_end_micros: int | None) -> str:
         ValueError: a batch view has no cut.
     """
     late = f"received_time - event_time <= {settings.session_horizon // MICROSECOND}"
-    if view is CONSENT:
+    if view.name == CONSENT.name:
         return f"SELECT *, {shopper_sql()} AS shopper_id, {state_sql()} AS consent_state FROM events_once"
     granted = f"consent_{view.purpose} = 'granted'"
-    if view is SESSION:
+    if view.name == SESSION.name:
         return f"SELECT * FROM events_once WHERE {granted} AND {late}"
-    if view is SHOPPER:
+    if view.name == SHOPPER.name:
         return f"SELECT *, {shopper_sql()} AS shopper_id FROM events_once WHERE {granted} AND {late}"
     if view.strand is not Strand.BATCH or cut_end_micros is None:
         raise ValueError(f"the view {view.name} needs the end of a cut")
@@ -250,7 +250,7 @@ _BY_ITEM = """event_id, event_name, event_time, visitor_id, session_id, named.it
 
 def _aggregates(view: View, cut_end_micros: int | None) -> str:
     """The select list, with how long this aggregate keeps its state after a key's last event."""
-    ttl = SESSION_STATE_TTL if view is SESSION else timedelta(seconds=view.freshness_seconds)
+    ttl = SESSION_STATE_TTL if view.name == SESSION.name else timedelta(seconds=view.freshness_seconds)
     hint = f"/*+ STATE_TTL('{view.name}_events' = '{ttl // HOUR} h') */"
     versions = ("MAX(event_time) AS newest_event_time", "COUNT(*) AS events_seen")
     features = (flink_expression(feature, cut_end_micros) for feature in features_of(view))

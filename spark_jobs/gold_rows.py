@@ -65,6 +65,7 @@ def label_rows(usable: DataFrame) -> DataFrame:
         "shopper_id",
         "visitor_id",
         "session_id",
+        "consent_changed_at",
         *CONTEXT,
         F.col("item_id").alias("label_item_id"),
         F.timestamp_micros(F.col("event_time") - 1).alias("event_timestamp"),

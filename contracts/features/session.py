@@ -92,6 +92,8 @@ SESSION = View(
         number("session_scrolls", "Events with a scroll depth", Count("scroll_depth")),
         one("session_entry_channel", "How the visit began", STRING, First("context_channel")),
         one("session_device", "Kind of device last seen", STRING, Last("context_device")),
+        one("session_consent_at", "When the choice that the row was made under was made, µs", INT64,
+            Max("consent_changed_at")),
         one("session_first_event_at", "Time of the first event, µs", INT64, Min("event_time")),
         one("session_last_event_at", "Time of the newest event, µs", INT64, Max("event_time")),
     ),

@@ -43,6 +43,8 @@ SHOPPER = View(
         listed("shopper_pushes_by_day", "Push messages sent a day, for frequency caps", ByDay(DAYS), "push_sent"),
         _muted("shopper_muted_items", "Items the shopper wants to see no more", "item"),
         _muted("shopper_muted_categories", "Categories the shopper wants to see no more", "category"),
+        one("shopper_consent_at", "When the choice that the row was made under was made, µs", FeatureType.INT64,
+            Max("consent_changed_at")),
         one("shopper_last_event_at", "Time of the newest event, µs", FeatureType.INT64, Max("event_time")),
     ),
     freshness_seconds=400 * DAY,

@@ -40,7 +40,7 @@ def by_spark(
     from spark_jobs.parity import group_of
     from spark_jobs.parity_rows import cut_views, grouped_views, window_views
 
-    bronze = _bronze(spark, [*admitted(events, settings)])
+    bronze = bronze_of(spark, [*admitted(events, settings)])
     updates = spark.createDataFrame(
         [tuple(u[name] for name in CATALOG_COLUMNS) for u in catalog], spark_catalog_ddl()
     )
@@ -65,7 +65,8 @@ def by_topic(records: Iterable[tuple[bytes, bytes]]) -> dict[str, Rows]:
     return rows
 
 
-def _bronze(spark: SparkSession, events: Sequence[Event]) -> DataFrame:
+def bronze_of(spark: SparkSession, events: Sequence[Event]) -> DataFrame:
+    """Placed flat events as bronze holds them."""
     names = (*EVENT_COLUMNS, "source", "source_partition", "source_offset")
     ddl = f"{spark_event_ddl()}, source STRING, source_partition INT, source_offset BIGINT"
     items = [{**event, "source": "kafka:events"} for event in events]

@@ -13,9 +13,10 @@ from confluent_kafka.cimpl import NewTopic
 
 from contracts.clock import WallClock, to_micros
 from contracts.cuts import Cut
+from contracts.features import View
 from contracts.settings import ROOT, Settings
 from flink_jobs.__main__ import udf_jar
-from flink_jobs.job import checkpoints_folder, parity_job
+from flink_jobs.job import EVERY_VIEW, checkpoints_folder, parity_job
 from flink_jobs.rest import Cluster
 from flink_jobs.sql import Stream
 from flink_jobs.submit import ensure_running, stop
@@ -26,13 +27,17 @@ Event = Mapping[str, Any]
 
 
 def by_flink(
-    settings: Settings, events: Sequence[Event], cut: Cut, done: Callable[[dict[str, Rows]], bool]
+    settings: Settings,
+    events: Sequence[Event],
+    cut: Cut,
+    done: Callable[[dict[str, Rows]], bool],
+    views: Sequence[View] = EVERY_VIEW,
 ) -> dict[str, Rows]:
     """The rows after all events, in the order given; `done` says when they are all there."""
     name = unique("parity")
     stream = Stream(settings.kafka_bootstrap, f"{name}-events", f"{name}-rows", f"{name}-trends")
     _make_topics(settings, stream)
-    cluster, job = Cluster(settings.flink_url), parity_job(settings, stream, name, to_micros(cut.end))
+    cluster, job = Cluster(settings.flink_url), parity_job(settings, stream, name, to_micros(cut.end), views)
     _send(settings, stream.events, events)
     jar = udf_jar(ROOT / "jars" / "flink")
     now_ms = to_micros(WallClock().now()) // 1000

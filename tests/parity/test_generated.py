@@ -126,6 +126,7 @@ ONE = st.fixed_dictionaries(
         "preference_action": st.sampled_from(("mute", "unmute")),
         "preference_scope": st.sampled_from(("item", "category")),
         "preference_value": st.none() | st.sampled_from(CATEGORIES),
+        "consent_changed_at": st.integers(0, 3),
         "consent_state": st.sampled_from(("0", "1")),
     }
 )
