@@ -191,14 +191,14 @@ def _by_frequency(name: str) -> str:
 
 
 def _spark_by_day(name: str, days: int) -> str:
-    newest = f"array_max(transform({name}, row -> row.day))"
-    kept = f"filter({name}, row -> row.n IS NOT NULL AND row.day > date_sub({newest}, {days}))"
+    within = f"filter({name}, row -> row.n IS NOT NULL AND row.day > date_sub(newest, {days}))"
+    kept = _let("newest", f"array_max(transform({name}, row -> row.day))", within)
     sums = (
-        f"transform(sort_array(array_distinct(transform({kept}, row -> row.day)), false), d -> struct(d AS day, "
-        f"aggregate(filter({kept}, row -> row.day = d), 0L, (sum, row) -> sum + row.n) AS n))"
+        "transform(sort_array(array_distinct(transform(kept, row -> row.day)), false), d -> struct(d AS day, "
+        "aggregate(filter(kept, row -> row.day = d), 0L, (sum, row) -> sum + row.n) AS n))"
     )
     entries = f"transform(filter({sums}, row -> row.n > 0), row -> concat(CAST(row.day AS STRING), '=', CAST(row.n AS STRING)))"
-    return f"nullif({entries}, CAST(array() AS ARRAY<STRING>))"
+    return f"nullif({_let('kept', kept, entries)}, CAST(array() AS ARRAY<STRING>))"
 
 
 def _spark_switched(name: str, k: int) -> str:

@@ -83,7 +83,8 @@ def _write_sessions(spark: SparkSession, settings: Settings) -> None:
         visitor: str, session: str, at: datetime, carts: int, received: datetime | None = None
     ) -> dict[str, Any]:
         keys = {"visitor_id": visitor, "session_id": session}
-        return _row(SESSION, keys, at, received or at, session_carts=carts, events_seen=carts)
+        values = {"session_carts": carts, "events_seen": carts, "session_consent_at": 1}
+        return _row(SESSION, keys, at, received or at, **values)
 
     minute = timedelta(minutes=1)
     rows = [
@@ -113,6 +114,7 @@ def _write_shoppers(spark: SparkSession, settings: Settings) -> None:
             "shopper_carts_by_day": [f"2011-09-01={carts}"],
             "events_seen": carts,
             "consent_changed_at": choice,
+            "shopper_consent_at": choice,
         }
         return _row(SHOPPER, {"shopper_id": shopper}, at, received or at, **values)
 
@@ -150,14 +152,17 @@ def _write_users(spark: SparkSession, settings: Settings) -> None:
 
 
 def _write_labels(spark: SparkSession, settings: Settings) -> None:
-    def row(event: str, user: str | None, visitor: str, session: str, at: datetime = LABEL) -> dict[str, Any]:
+    def row(
+        event: str, user: str | None, visitor: str, session: str, at: datetime = LABEL, *, choice: int = 1
+    ) -> dict[str, Any]:
         shopper = f"visitor:{visitor}" if user is None else f"user:{user}"
         keys = {"event_id": event, "user_id": user, "visitor_id": visitor, "session_id": session}
-        keys |= {"shopper_id": shopper, **dict.fromkeys(CONTEXT)}
+        keys |= {"shopper_id": shopper, "consent_changed_at": choice, **dict.fromkeys(CONTEXT)}
         return {**keys, "label_item_id": "i", "event_timestamp": at - MICROSECOND, "event_on": at.date()}
 
     rows = [
         row("e1", "u", "v", "s"),
+        # A later link: the device is u's from its next login on, which nobody knows yet.
         row("e2", None, "v", "s"),
         row("e3", "stranger", "a1", "2"),
         row("e4", "u", "a", "12"),
@@ -165,10 +170,12 @@ def _write_labels(spark: SparkSession, settings: Settings) -> None:
         row("e6", "u", "v", "s", LABEL - timedelta(days=40)),
         # Before that morning's publication (02:00) only the cut before is known.
         row("e7", "u", "none", "s", datetime(2011, 9, 1, 1, 59, tzinfo=UTC)),
+        # A later consent: a new grant starts empty, so rows of the choices before it are not this label's.
+        row("e8", "u", "v", "s", choice=3),
     ]
     schema = (
         "event_id STRING, user_id STRING, shopper_id STRING, visitor_id STRING, session_id STRING, "
-        "label_item_id STRING, event_timestamp TIMESTAMP, event_on DATE, "
+        "label_item_id STRING, event_timestamp TIMESTAMP, event_on DATE, consent_changed_at BIGINT, "
         + ", ".join(f"{name} STRING" for name in CONTEXT)
     )
     _save(spark, settings, "gold_label_rows", schema, rows)
@@ -191,7 +198,7 @@ def _examples(spark: SparkSession, settings: Settings) -> dict[str, tuple[Any, .
 def test_planted_leaks_are_not_joined(spark: SparkSession, lake: Settings) -> None:
     count = write_training_set(spark, apply(lake), lake, CUT, 30)
 
-    assert count == 6
+    assert count == 7
     assert _examples(spark, lake) == {
         "e1": (4, 20, ["i1", "ü"], ["2011-09-01=1"]),
         "e2": (4, None, None, ["2011-09-01=5"]),
@@ -200,6 +207,7 @@ def test_planted_leaks_are_not_joined(spark: SparkSession, lake: Settings) -> No
         "e5": (None, None, None, None),
         # Ten hours before the others: the row of before the new choice.
         "e7": (None, 10, ["i1", "ü"], ["2011-09-01=2"]),
+        "e8": (None, 20, ["i1", "ü"], None),
     }
 
 
