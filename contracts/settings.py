@@ -2,8 +2,8 @@
 
 `BRAID_VAR` is where state lives (default `var/` of the project), `BRAID_DATA` where the real data lies,
 `BRAID_PORT_BASE` the first of the loopback ports, `BRAID_RUNNER` how Airflow's tasks are run, `BRAID_REJECT_SHARE` the share
-of refused records that stops a day, `BRAID_ALARM_WEBHOOK` a URL that alarms are posted to. What differs
-between a laptop and a cluster is this file's environment, nothing else.
+of refused records that stops a day, `BRAID_ALARM_WEBHOOK` a URL that alarms are posted to, `BRAID_STREAM_IDLE_SECONDS` after how long a silent partition no
+longer holds the stream's time back (a replay at many times the pace needs more than one). What differs between a laptop and a cluster is this file's environment, nothing else.
 """
 
 from __future__ import annotations
@@ -72,6 +72,7 @@ class Settings:
     session_horizon: timedelta = timedelta(hours=24)
     late_horizon: timedelta = timedelta(days=7)
     trend_disorder: timedelta = timedelta(seconds=10)
+    stream_idle: timedelta = timedelta(seconds=1)
     session_max_events: int = 1000
     reject_share: float = DEFAULT_REJECT_SHARE
     """Above this share of records refused at the door a day stops at the gate."""

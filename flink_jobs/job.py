@@ -77,7 +77,7 @@ def _options(settings: Settings, name: str) -> dict[str, str]:
         # A process table function makes mini-batches wait for watermarks, and there are none: the sinks keep the
         # newest row per key of 20 ms instead.
         "table.exec.mini-batch.enabled": "false",
-        "table.exec.source.idle-timeout": "1 s",
+        "table.exec.source.idle-timeout": f"{int(settings.stream_idle.total_seconds())} s",
         "table.local-time-zone": "UTC",
         # A foreign record without a key is dropped; it must not stop the job.
         "table.exec.sink.not-null-enforcer": "DROP",

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from rich.console import Console
@@ -21,13 +22,15 @@ from infra.demo.report import provenance
 from infra.demo.topics import wait_until_passed
 from infra.parity.compare import Compared
 from infra.parity.consent import consent_figures
-from infra.parity.legs import CROWD, GENERATED_UNTIL, Leg, legs_of
+from infra.parity.legs import CROWD, GENERATED_UNTIL, Leg, close_windows, legs_of
 from infra.parity.topics import wait_until_quiet
 from infra.parity.values import Values
 from infra.stack import LocalStack
 
 ENGINES = ("reference", "spark", "flink")
 MOST_MS = 1_000
+IDLE = timedelta(minutes=5)
+"""Days go by in seconds here: a partition that is silent for one is behind, not idle, and must hold the windows back."""
 CHANGES = 10_000
 LEAST_VALUES, LEAST_NON_DEFAULT = 1_000_000, 1_000
 
@@ -37,7 +40,9 @@ def main() -> int:
     options = _parser().parse_args()
     settings, console = from_environment(), Console()
     # State and ports of its own: a demo's stay as they are.
-    own = replace(settings, var=settings.var / "parity", port_base=settings.port_base + len(PORTS))
+    own = replace(
+        settings, var=settings.var / "parity", port_base=settings.port_base + len(PORTS), stream_idle=IDLE
+    )
     stack, progress = LocalStack(own), Progress(console)
     try:
         stack.down()
@@ -72,6 +77,7 @@ def run(
         with progress.step(f"send_{leg.name}", f"{leg.name}: {leg.what}"):
             sent[leg.name] = leg.send(settings)
     with progress.step("stream", "Waiting for the stream to come to rest"):
+        close_windows(settings)
         wait_until_passed(settings, sum(sent.values()))
         wait_until_quiet(settings, [TOPICS.online_features, TOPICS.item_trends])
     cuts = sorted({leg.cut for leg in legs})

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 
 from contracts.adapters.sources import has_source, open_source
 from contracts.catalog import read_catalog
+from contracts.clock import to_rfc3339
 from contracts.cuts import days_between
+from contracts.events import PURPOSES, SCHEMA_VERSION
 from contracts.settings import TOPICS, Settings
 from infra.parity.generated import Crowd, arrivals, catalog
 from infra.publish import Sender, publish_day
@@ -20,6 +22,8 @@ RETAIL = (date(2011, 8, 22), date(2011, 8, 28))
 SIMULATED = (date(2011, 9, 5), date(2011, 9, 6))
 SHOP = ShopParameters(seed=4, items=150, shoppers=2500, sessions_per_day=2500, first_day=date(2011, 9, 5))
 CROWD = Crowd()
+CLOSING = 64
+"""Devices enough for every partition to have some."""
 GENERATED_UNTIL = CROWD.first_day + timedelta(days=2)
 
 
@@ -54,7 +58,11 @@ def legs_of(settings: Settings, crowd: Crowd = CROWD) -> list[Leg]:
         days = open_source("rees46", settings.data).days()
         legs.append(
             Leg(
-                "rees46", "three hours", lambda s: _days(s, "rees46", (days[0], days[0])), days[0], (days[0], days[0])
+                "rees46",
+                "three hours",
+                lambda s: _days(s, "rees46", (days[0], days[0])),
+                days[0],
+                (days[0], days[0]),
             )
         )
     return legs
@@ -77,3 +85,20 @@ def _generated(settings: Settings, crowd: Crowd) -> int:
         sender.send(event)
     sender.flush()
     return len(events)
+
+
+def close_windows(settings: Settings) -> None:
+    """Let every window pass: an event long after all others, in every partition."""
+    moment = to_rfc3339(datetime(2020, 1, 1, tzinfo=UTC))
+    sender = Sender(settings)
+    for n in range(CLOSING):
+        event = {"event_id": f"closing-{n}", "event_name": "page_view", "schema_version": SCHEMA_VERSION}
+        event |= {
+            "event_time": moment,
+            "received_time": moment,
+            "visitor_id": f"closing-{n}",
+            "session_id": "closing",
+        }
+        consent = dict.fromkeys(PURPOSES, "granted") | {"changed_at": moment}
+        sender.send(event | {"platform": "web", "consent": consent})
+    sender.flush()

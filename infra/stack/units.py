@@ -53,6 +53,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "BRAID_VAR": str(settings.var),
         "BRAID_PORT_BASE": str(settings.port_base),
         "BRAID_RUNNER": settings.runner,
+        "BRAID_STREAM_IDLE_SECONDS": str(int(settings.stream_idle.total_seconds())),
         **data,
         "PATH": os.pathsep.join(paths),
         "PYTHONPATH": str(ROOT),
