@@ -2,8 +2,9 @@
 
 `BRAID_VAR` is where state lives (default `var/` of the project), `BRAID_DATA` where the real data lies,
 `BRAID_PORT_BASE` the first of the loopback ports, `BRAID_RUNNER` how Airflow's tasks are run, `BRAID_REJECT_SHARE` the share
-of refused records that stops a day, `BRAID_ALARM_WEBHOOK` a URL that alarms are posted to, `BRAID_STREAM_IDLE_SECONDS` after how long a silent partition no
-longer holds the stream's time back (a replay at many times the pace needs more than one). What differs between a laptop and a cluster is this file's environment, nothing else.
+of refused records that stops a day, `BRAID_ALARM_WEBHOOK` a URL that alarms are posted to, `BRAID_STREAM_IDLE_SECONDS` after
+how long a silent partition no longer holds the stream's time back (a replay at many times the pace needs more than one).
+What differs between a laptop and a cluster is this file's environment, nothing else.
 """
 
 from __future__ import annotations
