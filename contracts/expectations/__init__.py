@@ -2,12 +2,12 @@
 
 A `Rule` judges one number a day. Rules of rows are SQL conditions of a violation, a `Measure` is a figure that a day is
 compared with other days by; all of a table compile to one aggregation (`spark_jobs.gates`), and Great Expectations judges
-and documents the row of numbers. Most rules are made from the declarations (`declared`), the others written (`written`).
+and documents the row of numbers. Most rules are made from the declarations (`declared`), the others written (`written`, `narrow`).
 """
 
 from dataclasses import replace
 
-from contracts.expectations import declared, written
+from contracts.expectations import declared, narrow, written
 from contracts.expectations.rules import (
     FEATURES,
     INGEST,
@@ -25,8 +25,9 @@ RULES = (
     *declared.field_trends(),
     *declared.feature_rules(),
     *written.RULES,
+    *narrow.RULES,
 )
-MEASURES = (*declared.field_measures(), *written.MEASURES)
+MEASURES = (*declared.field_measures(), *written.MEASURES, *narrow.MEASURES)
 
 __all__ = [
     "FEATURES",

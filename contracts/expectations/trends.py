@@ -192,6 +192,22 @@ def fewer_kinds(
     return many(number)
 
 
+def visits_thinner(
+    counts: Sequence[str], visits: str, least: int = 15
+) -> Callable[[Day, list[Day]], float | None]:
+    """1 where several kinds come, and each of them far less for each visit than on any day before: events were lost."""
+    fewer = fewer_kinds(counts, visits, least)
+
+    def number(day: Day, days: list[Day]) -> float | None:
+        due = sum(
+            min(_each(name, visits, past) for past in days) * day.figure(visits) >= least for name in counts
+        )
+        found = fewer(day, days)
+        return None if found is None else float(due > 1 and found == due)
+
+    return number
+
+
 def more_kinds(
     counts: Sequence[str], visits: str, least: int = 20
 ) -> Callable[[Day, list[Day]], float | None]:

@@ -30,6 +30,7 @@ from contracts.expectations.trends import (
     ratio,
     reject_share,
     rows_of,
+    visits_thinner,
 )
 
 PRICE_JUMP_FACTOR = 5
@@ -134,6 +135,8 @@ RULES = (
     Rule("kinds_grown", INGEST, "No kind of event takes the day over", EVENTS, "mix", number=judged(grown_kinds(KINDS))),
     Rule("kinds_fewer", INGEST, "No kind of event comes, for each visit, far less than on the lowest day before", EVENTS,
          "mix", number=judged(fewer_kinds(KINDS, f"{EVENTS}.sessions"), least=FEW_ROWS)),
+    Rule("visits_thinner", INGEST, "Not every kind of event comes far less for each visit: parts of the day are lost",
+         EVENTS, "volume", number=judged(visits_thinner(KINDS, f"{EVENTS}.sessions"))),
     Rule("kinds_more", INGEST, "No kind of event comes, for each visit, far more than on the highest day before", EVENTS,
          "mix", number=judged(more_kinds(KINDS, f"{EVENTS}.sessions"))),
     Rule("unknown_items_change", INGEST, "Not a twentieth more of the items than usual is unknown to the catalog",

@@ -121,10 +121,15 @@ def caught(expect: Expected, seen: Seen) -> str | None:
 def _refused_records(expect: Expected, seen: Seen) -> bool:
     """All bad records were refused, each for an expected field; the day went on without them, or stopped."""
     late = [original_id(original) for reason, original in seen.rejected if reason == TOO_LATE]
-    named = all(set(fields) & set(expect.fields) for fields in seen.passed.refused)
+    named = all(_named(fields, expect.fields) for fields in seen.passed.refused)
     left = seen.passed.admitted - Counter(late) if TOO_LATE in expect.fields else seen.passed.admitted
     stood = seen.after == seen.before if seen.answer.code else _within(seen.after, seen.clean)
     return named and not left and bool(seen.passed.refused or late) and stood
+
+
+def _named(fields: Sequence[str], expected: Sequence[str]) -> bool:
+    """Whether a reason names an expected field, or a part of it: `consent.ads` is a part of `consent`."""
+    return any(name == one or name.startswith(f"{one}.") for name in fields for one in expected)
 
 
 def _refused_day(expect: Expected, seen: Seen) -> bool:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import gzip
 import json
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from shop import SOURCE, at, bronze, event, update, write_days
 
@@ -18,8 +18,9 @@ from contracts.alarms import alarms_file
 from contracts.columns import spark_catalog_ddl
 from contracts.errors import GateError
 from contracts.expectations import INGEST, RULES, rules_of
+from contracts.features import USER, FeatureType
 from contracts.settings import Settings
-from spark_jobs import gate_rows, silver_rows
+from spark_jobs import gate_rows, gold_gate, silver_rows
 from spark_jobs.bronze import run_bronze
 from spark_jobs.gates import Counted, measure, pass_gate
 from spark_jobs.run import Run
@@ -167,3 +168,46 @@ def test_a_day_of_refused_records_stops_and_alarms(
     assert run.read("silver_events") is None
     run_silver(replace(run, settings=replace(run.settings, reject_share=0.5)))
     assert run.read("silver_events").count() == 3  # type: ignore[union-attr]
+
+
+def users(spark: SparkSession, **features: Any) -> DataFrame:
+    """One row of the user view at DAY's cut, without any event but for these features."""
+    types = {
+        FeatureType.INT64: "BIGINT",
+        FeatureType.STRING: "STRING",
+        FeatureType.STRING_LIST: "ARRAY<STRING>",
+    }
+    columns = ", ".join(f"{one.name} {types[one.dtype]}" for one in USER.features)
+    row = {one.name: one.default for one in USER.features} | features
+    end = datetime(2011, 8, 2, tzinfo=UTC)
+    ddl = f"user_id STRING, cut_on DATE, event_timestamp TIMESTAMP, {columns}"
+    return spark.createDataFrame([("u1", DAY, end, *row.values())], ddl)
+
+
+def test_features_that_cannot_be_are_refused_and_taken_back(
+    spark: SparkSession, settings: Settings, tmp_path: Path
+) -> None:
+    run = Run(spark, replace(settings, var=tmp_path), DAY, DAY)
+    run.settings.lake.mkdir(parents=True)
+
+    def write(**features: Any) -> None:
+        with gold_gate.judged(run, DAY):
+            run.replace("gold_user_features", users(spark, **features), "TRUE")
+
+    def kept() -> list[Any]:
+        return [row["user_purchases_30d"] for row in run.read("gold_user_features").collect()]  # type: ignore[union-attr]
+
+    with pytest.raises(GateError, match=r"rule user_purchases_30d \(features\): observed 1"):
+        write(user_purchases_30d=-1)
+    assert kept() == []  # there was no table before
+    write(user_purchases_30d=2, user_last_purchase_at=at("08-01 23:59"))
+    assert kept() == [2]
+    for broken in (
+        {"user_last_items": ["i"] * 31},
+        {"user_last_items": ["i", None]},
+        {"user_last_purchase_at": at("08-02 00:01")},  # after the cut
+        {"user_purchases_30d": None},
+    ):
+        with pytest.raises(GateError, match=next(iter(broken))):
+            write(**broken)
+        assert kept() == [2]
