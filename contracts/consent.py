@@ -33,6 +33,12 @@ def state_sql() -> str:
     return f"CONCAT(LPAD(CAST(consent_changed_at AS STRING), {TIME_DIGITS}, '0'), '|', {digits})"
 
 
+def granted_sql(state: str, purpose: str) -> str:
+    """Whether the encoded state in the column `state` grants `purpose`, in SQL that Spark and Flink both read."""
+    place = TIME_DIGITS + 2 + PURPOSE_ORDER.index(purpose)
+    return f"SUBSTRING({state}, {place}, 1) = '{DIGITS['granted']}'"
+
+
 def purposes_of(state: str) -> dict[str, str]:
     """Purpose → granted | denied | unknown, from an encoded state.
 

@@ -14,9 +14,10 @@ from typing import Any
 import pyarrow as pa
 from feast import FeatureStore
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.functions import col, count, count_distinct, unix_micros, when
+from pyspark.sql.functions import col, concat, count, count_distinct, expr, greatest, lit, unix_micros, when
 from pyspark.sql.types import DoubleType, LongType, StringType, StructField, StructType
 
+from contracts.consent import granted_sql
 from contracts.cuts import Cut
 from contracts.errors import BraidError
 from contracts.features import DERIVED, FEATURE_SERVICE, SESSION, SHOPPER, FeatureType, Request, derive
@@ -40,6 +41,7 @@ MADE_UNDER = {SESSION: "session_consent_at", SHOPPER: "shopper_consent_at"}
 """Of the stream views: the choice about consent that a row was made under."""
 
 
+CONSENT_KEYS = (("device_key", "device_state"), ("user_key", "user_state"))
 NOW = "label_micros"
 SPARK_TYPES = {FeatureType.INT64: LongType, FeatureType.STRING: StringType, FeatureType.FLOAT64: DoubleType}
 ARROW_TYPES = {
@@ -63,7 +65,9 @@ def write_training_set(
     """
     labels = label_rows(spark, settings, cut, label_days)
     if labels.isEmpty():
-        raise TrainingSetError(f"gold_label_rows has no rows in the {label_days} days to {cut.on}")
+        raise TrainingSetError(
+            f"gold_label_rows has no rows in the {label_days} days to {cut.on} of shoppers who grant at that cut"
+        )
     target = str(table_named("gold_training_examples").path(settings))
     writer = (
         with_derived(under_the_choice(examples_of(store, labels))).write.format("delta").mode("overwrite")
@@ -73,10 +77,27 @@ def write_training_set(
 
 
 def label_rows(spark: SparkSession, settings: Settings, cut: Cut, label_days: int) -> DataFrame:
-    """Entity rows: the labels of the `label_days` days that end with the cut's day."""
+    """Entity rows: the labels of the `label_days` days that end with the cut's day, of shoppers who grant still.
+
+    A label row was made under the consent of its own cut; an example is made under that of this one (`gold_consent`).
+    """
     first = cut.on - timedelta(days=label_days - 1)
-    table = spark.read.format("delta").load(str(table_named("gold_label_rows").path(settings)))
-    return table.select(*LABEL_COLUMNS).where(col("event_on").between(first, cut.on))
+    table = _table(spark, settings, "gold_label_rows").where(col("event_on").between(first, cut.on))
+    known = _table(spark, settings, "gold_consent").where(col("cut_on") == lit(cut.on))
+    states = known.select("shopper_id", col("consent_state").alias("state"))
+    of_device, of_user = (
+        states.select(col("shopper_id").alias(k), col("state").alias(s)) for k, s in CONSENT_KEYS
+    )
+    asked = table.withColumn("device_key", concat(lit("visitor:"), "visitor_id")).withColumn(
+        "user_key", concat(lit("user:"), "linked_user_id")
+    )
+    joined = asked.join(of_device, "device_key", "left").join(of_user, "user_key", "left")
+    newest = joined.withColumn("state", greatest("device_state", "user_state"))
+    return newest.where(expr(granted_sql("state", "personalization"))).select(*LABEL_COLUMNS)
+
+
+def _table(spark: SparkSession, settings: Settings, name: str) -> DataFrame:
+    return spark.read.format("delta").load(str(table_named(name).path(settings)))
 
 
 def examples_of(store: FeatureStore, labels: DataFrame) -> DataFrame:

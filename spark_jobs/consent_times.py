@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
 from contracts.clock import MICROSECOND, to_micros
-from contracts.consent import DIGITS, PURPOSE_ORDER, TIME_DIGITS, state_sql
+from contracts.consent import granted_sql, state_sql
 from contracts.events import shopper_sql
 from spark_jobs.bronze_rows import dated
 
@@ -65,8 +65,7 @@ def person_times(chosen: DataFrame, silver: DataFrame) -> DataFrame:
 
 def granted(state: str, purpose: str) -> Column:
     """Whether the encoded state in the column `state` grants `purpose`."""
-    place = TIME_DIGITS + 2 + PURPOSE_ORDER.index(purpose)
-    return F.substring(state, place, 1) == DIGITS["granted"]
+    return F.expr(granted_sql(state, purpose))
 
 
 def usable(events: DataFrame, people: DataFrame, purpose: str) -> DataFrame:

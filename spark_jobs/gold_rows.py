@@ -56,12 +56,14 @@ def consent(times: DataFrame, first: date, last: date, delay: timedelta) -> Data
 def label_rows(usable: DataFrame) -> DataFrame:
     """Each added item of a shopper with `personalization`, 1 µs before it was added.
 
-    The keys are those that a request has at that moment: the user only if the event itself names one.
+    The keys are those that a request has at that moment: the user only if the event itself names one. The linked user is
+    there to be asked for consent when examples are made.
     """
     added = usable.where("event_name = 'add_to_cart' AND cut_on BETWEEN valid_from AND valid_to")
     return added.select(
         "event_id",
         "user_id",
+        "linked_user_id",
         "shopper_id",
         "visitor_id",
         "session_id",

@@ -20,13 +20,15 @@ from contracts.online import decode_row, fields_of, redis_key
 from contracts.settings import Settings
 from infra.demo.client import ScorerClient
 from infra.load.figures import Percentiles, percentiles
-from infra.parity.consent_day import ON, WITHDRAW, Shopper, change, turns
+from infra.parity.consent_day import GRANT, ON, WITHDRAW, Shopper, change, turns
 from infra.publish import Sender
 
 POLL_SECONDS = 0.01
 SETTLE_SECONDS = 60.0
 OPENS_AT = 9
 ASKING = 4
+ASKED_EVERY = 5
+"""Of the other events: so that decisions with rows are made, to be recomputed."""
 IMPERSONAL = ("contextual", "popular")
 
 
@@ -71,6 +73,8 @@ def play(settings: Settings, crowd: Sequence[Shopper], events_per_second: float)
                 change(shopper, now)
             sent_at = time.perf_counter()
             sender.send(shopper.event(name, now, f"d-{shopper.number}", rng))
+            if n % ASKED_EVERY == 0 and name != "consent_update":
+                watcher.ask(shopper)
             if name == "consent_update":
                 changed_at, state = shopper.choices[-1]
                 watcher.watch(Choice(shopper, changed_at, state, len(shopper.choices), sent_at))
@@ -110,6 +114,10 @@ class _Watcher:
         with self._lock:
             self._waiting[choice.shopper.number] = choice
 
+    def ask(self, shopper: Shopper) -> None:
+        """Let the scorer decide for a shopper, whatever it knows by now."""
+        self._to_ask.put(Choice(shopper, 0, GRANT, len(shopper.choices), 0.0))
+
     def settle(self) -> None:
         """Wait for what is still on its way, for a while."""
         deadline = time.perf_counter() + SETTLE_SECONDS
@@ -148,6 +156,8 @@ class _Watcher:
             who = choice.shopper
             keys = {"visitor_id": who.visitor_id, "user_id": who.user_id, "session_id": f"d-{who.number}"}
             answer = client.recommend("home", **keys, count=5)
+            if choice.state != WITHDRAW:
+                continue
             if len(who.choices) == choice.made:  # else a new grant was on its way while the scorer was asked
                 with self._lock:
                     self._watched.asked += 1

@@ -56,6 +56,7 @@ def lake(settings: Settings, spark: SparkSession, tmp_path_factory: pytest.TempP
     _write_shoppers(spark, own)
     _write_users(spark, own)
     _write_labels(spark, own)
+    _write_consent(spark, own)
     return own
 
 
@@ -158,6 +159,7 @@ def _write_labels(spark: SparkSession, settings: Settings) -> None:
         shopper = f"visitor:{visitor}" if user is None else f"user:{user}"
         keys = {"event_id": event, "user_id": user, "visitor_id": visitor, "session_id": session}
         keys |= {"shopper_id": shopper, "consent_changed_at": choice, **dict.fromkeys(CONTEXT)}
+        keys |= {"linked_user_id": user}
         return {**keys, "label_item_id": "i", "event_timestamp": at - MICROSECOND, "event_on": at.date()}
 
     rows = [
@@ -172,13 +174,27 @@ def _write_labels(spark: SparkSession, settings: Settings) -> None:
         row("e7", "u", "none", "s", datetime(2011, 9, 1, 1, 59, tzinfo=UTC)),
         # A later consent: a new grant starts empty, so rows of the choices before it are not this label's.
         row("e8", "u", "v", "s", choice=3),
+        # Granted when it happened, withdrawn since: on the device that never logged in, and by the user elsewhere.
+        row("e9", None, "gone", "s"),
+        row("e10", "leaver", "v", "s"),
     ]
     schema = (
-        "event_id STRING, user_id STRING, shopper_id STRING, visitor_id STRING, session_id STRING, "
+        "event_id STRING, user_id STRING, linked_user_id STRING, shopper_id STRING, visitor_id STRING, session_id STRING, "
         "label_item_id STRING, event_timestamp TIMESTAMP, event_on DATE, consent_changed_at BIGINT, "
         + ", ".join(f"{name} STRING" for name in CONTEXT)
     )
     _save(spark, settings, "gold_label_rows", schema, rows)
+
+
+def _write_consent(spark: SparkSession, settings: Settings) -> None:
+    """What is known at the cut, and at the one before it."""
+    granted, denied = "01293840000000000|00000", "01314835200000000|20000"
+    states = {f"visitor:{v}": granted for v in ("v", "a1", "a", "old", "none")}
+    states |= {"user:u": granted, "visitor:gone": denied, "user:leaver": denied}
+    rows = [{"shopper_id": who, "consent_state": state, "cut_on": CUT.on} for who, state in states.items()]
+    before = CUT.on - timedelta(days=1)
+    rows += [{"shopper_id": who, "consent_state": granted, "cut_on": before} for who in states]
+    _save(spark, settings, "gold_consent", "shopper_id STRING, consent_state STRING, cut_on DATE", rows)
 
 
 def _examples(spark: SparkSession, settings: Settings) -> dict[str, tuple[Any, ...]]:
