@@ -21,6 +21,9 @@ from contracts.errors import SettingsError
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_PORT_BASE = 18700
 DEFAULT_REJECT_SHARE = 0.3
+DEFAULT_STREAM_IDLE_SECONDS = 1
+SESSION_MAX_EVENTS = 1000
+"""A session, or a device's day, with more events is a bot's."""
 PORTS = (
     "redis",
     "kafka",
@@ -73,8 +76,7 @@ class Settings:
     session_horizon: timedelta = timedelta(hours=24)
     late_horizon: timedelta = timedelta(days=7)
     trend_disorder: timedelta = timedelta(seconds=10)
-    stream_idle: timedelta = timedelta(seconds=1)
-    session_max_events: int = 1000
+    stream_idle: timedelta = timedelta(seconds=DEFAULT_STREAM_IDLE_SECONDS)
     reject_share: float = DEFAULT_REJECT_SHARE
     """Above this share of records refused at the door a day stops at the gate."""
     alarm_webhook: str | None = None
@@ -166,6 +168,7 @@ def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
         runner=env.get("BRAID_RUNNER", "process"),
         reject_share=_share(env, "BRAID_REJECT_SHARE", DEFAULT_REJECT_SHARE),
         alarm_webhook=_url(env, "BRAID_ALARM_WEBHOOK"),
+        stream_idle=_seconds(env, "BRAID_STREAM_IDLE_SECONDS", DEFAULT_STREAM_IDLE_SECONDS),
     )
 
 
@@ -180,6 +183,13 @@ def _share(env: Mapping[str, str], name: str, default: float) -> float:
     if not 0 < share <= 1:
         raise SettingsError(f"{name}={text!r}: give a share above 0 and at most 1")
     return share
+
+
+def _seconds(env: Mapping[str, str], name: str, default: int) -> timedelta:
+    text = env.get(name, str(default))
+    if not text.isdecimal() or not 1 <= int(text) <= 86_400:
+        raise SettingsError(f"{name}={text!r}: give whole seconds from 1 to 86400")
+    return timedelta(seconds=int(text))
 
 
 def _url(env: Mapping[str, str], name: str) -> str | None:

@@ -142,8 +142,6 @@ def _write_events(run: Run, personal: DataFrame, cut: str, first: date) -> None:
     late = settings.late_horizon.days + 1
     touched = f"{date_range('event_on', first - timedelta(days=late), run.cut)} AND {cut}"
     taken = stream_rows.in_time(personal, settings.session_horizon)
-    for history in stream_rows.histories(settings.session_max_events):
-        recent = taken.where(stream_rows.reached(history, F.lit(first)))
-        rows = stream_rows.after_each_event(history, recent)
-        run.replace(history.view.table, rows.where(cut), touched)
+    for view in stream_rows.HISTORIES:
+        run.replace(view.table, stream_rows.after_each_event(view, taken, first), touched)
     run.replace("gold_label_rows", gold_rows.label_rows(personal).where(cut), touched)

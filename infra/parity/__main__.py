@@ -14,6 +14,7 @@ from rich.console import Console
 from contracts.clock import clear_replay_clock
 from contracts.cuts import days_between
 from contracts.errors import BraidError
+from contracts.features import SESSION, SHOPPER, USER
 from contracts.settings import PORTS, TOPICS, Settings, from_environment
 from infra.clean import clean
 from infra.demo.process import run_step
@@ -33,6 +34,8 @@ IDLE = timedelta(minutes=5)
 """Days go by in seconds here: a partition that is silent for one is behind, not idle, and must hold the windows back."""
 CHANGES = 10_000
 LEAST_VALUES, LEAST_NON_DEFAULT = 1_000_000, 1_000
+LEAST_ROWS = dict.fromkeys((SESSION.name, SHOPPER.name, USER.name, "derived"), 100)
+"""Of the rows that decisions used."""
 
 
 def main() -> int:
@@ -128,6 +131,15 @@ def broken(figures: dict[str, Any]) -> list[str]:
     told = [f"{figures['differences']} values differ"] if figures["differences"] else []
     told += [f"only {figures['values']:,} values"] if figures["values"] < LEAST_VALUES else []
     told += [f"{figures['decision_differences']} decisions differ"] if figures["decision_differences"] else []
+    told += [
+        f"only {figures['decision_rows'].get(name, 0)} decisions with a row of {name}"
+        for name, least in LEAST_ROWS.items()
+        if figures["decision_rows"].get(name, 0) < least
+    ]
+    watched = consent["readable_ms"]["count"] + consent["unread"]
+    told += [f"only {consent['changes']:,} choices about consent"] if consent["changes"] < CHANGES else []
+    told += [f"{watched:,} of {consent['changes']:,} watched"] if watched != consent["changes"] else []
+    told += ["no withdrawal was asked about"] if not consent["withdrawals_asked"] else []
     told += [f"{consent['violations']} violations of consent"] if consent["violations"] else []
     told += [f"{consent['unread']} choices could not be read"] if consent["unread"] else []
     slow = consent["readable_ms"]["p99"] > MOST_MS

@@ -7,11 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from contracts.features import Computed, CoVisited, Feature, Source, View
+from contracts.features import EVERY_VIEW, Computed, CoVisited, Feature, Source, View
 
 Key = tuple[str, ...]
 Rows = Mapping[Any, Mapping[str, Any]]
 EXAMPLES = 5
+
+
+def _declared() -> Counter[str]:
+    """Every feature that engines compute, at 0: one that nothing was compared of must be seen."""
+    return Counter(
+        {f.name: 0 for view in EVERY_VIEW for f in view.features if not isinstance(f.aggregate, Computed)}
+    )
 
 
 @dataclass(slots=True)
@@ -20,13 +27,13 @@ class Compared:
 
     Attributes:
         values: keys × stored columns, each in all its engines.
-        per_feature: values that are not the default, equal in all engines.
+        per_feature: of every declared feature, values that are not the default, equal in all engines.
     """
 
     keys: int = 0
     values: int = 0
     differences: int = 0
-    per_feature: Counter[str] = field(default_factory=Counter)
+    per_feature: Counter[str] = field(default_factory=_declared)
     examples: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, view: View, engines: Mapping[str, Rows]) -> None:

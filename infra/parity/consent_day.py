@@ -51,6 +51,11 @@ class Shopper:
     def shopper_id(self) -> str:
         return f"user:{self.user_id}" if self.user_id else f"visitor:{self.visitor_id}"
 
+    @property
+    def consent_keys(self) -> tuple[str, ...]:
+        device = f"visitor:{self.visitor_id}"
+        return (device, f"user:{self.user_id}") if self.user_id else (device,)
+
     def choice(self, before: int) -> str:
         """What held of what was received before a moment (epoch µs)."""
         return [choice for at, choice in self.choices if at < before][-1]

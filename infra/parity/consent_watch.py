@@ -85,12 +85,13 @@ def play(settings: Settings, crowd: Sequence[Shopper], events_per_second: float)
 
 
 class _Watcher:
-    """Polls the consent rows of choices on their way in one thread; others ask the scorer about withdrawals."""
+    """Polls the consent rows of choices on their way in one thread; others ask the scorer about withdrawals: as the
+    shopper, and logged out on the same device."""
 
     def __init__(self, settings: Settings, watched: Watched) -> None:
         self._settings, self._watched = settings, watched
         self._lock, self._closing = threading.Lock(), threading.Event()
-        self._waiting: dict[int, Choice] = {}
+        self._waiting: list[Choice] = []
         self._to_ask: queue.Queue[Choice | None] = queue.Queue()
         self._threads = [
             threading.Thread(target=self._poll),
@@ -112,7 +113,7 @@ class _Watcher:
 
     def watch(self, choice: Choice) -> None:
         with self._lock:
-            self._waiting[choice.shopper.number] = choice
+            self._waiting.append(choice)
 
     def ask(self, shopper: Shopper) -> None:
         """Let the scorer decide for a shopper, whatever it knows by now."""
@@ -128,24 +129,26 @@ class _Watcher:
     def _poll(self) -> None:
         while not self._closing.wait(POLL_SECONDS):
             with self._lock:
-                waiting = list(self._waiting.values())
+                waiting = list(self._waiting)
             for choice, held in zip(waiting, self._read(waiting), strict=True):
                 if held >= choice.changed_at:
                     self._readable(choice, time.perf_counter())
 
     def _read(self, waiting: Sequence[Choice]) -> list[int]:
-        """The time of the choice that each shopper's row holds, 0 without one."""
+        """The time of the choice that the device's row and the user's both hold, 0 without one."""
         pipeline = self._store.pipeline(transaction=False)
         for choice in waiting:
-            key = redis_key(self._settings.feast_project, {"shopper_id": choice.shopper.shopper_id})
-            pipeline.hmget(key, fields_of(CONSENT))
+            for one in choice.shopper.consent_keys:
+                key = redis_key(self._settings.feast_project, {"shopper_id": one})
+                pipeline.hmget(key, fields_of(CONSENT))
         rows = (decode_row(CONSENT, values) for values in pipeline.execute())
         states = (row.features["consent_state"] for row in rows)
-        return [changed_at_of(state) if isinstance(state, str) else 0 for state in states]
+        held = (changed_at_of(state) if isinstance(state, str) else 0 for state in states)
+        return [min(next(held) for _ in choice.shopper.consent_keys) for choice in waiting]
 
     def _readable(self, choice: Choice, at: float) -> None:
         with self._lock:
-            del self._waiting[choice.shopper.number]
+            self._waiting.remove(choice)
         self._watched.seconds.append(at - choice.sent_at)
         if choice.state == WITHDRAW:
             self._to_ask.put(choice)
@@ -154,17 +157,19 @@ class _Watcher:
         client = ScorerClient(self._settings)
         while (choice := self._to_ask.get()) is not None:
             who = choice.shopper
-            keys = {"visitor_id": who.visitor_id, "user_id": who.user_id, "session_id": f"d-{who.number}"}
-            answer = client.recommend("home", **keys, count=5)
+            device = {"visitor_id": who.visitor_id, "session_id": f"d-{who.number}"}
+            answer = client.recommend("home", **device, user_id=who.user_id, count=5)
             if choice.state != WITHDRAW:
                 continue
+            logged_out = client.recommend("home", **device, count=5) if who.user_id else answer
             if len(who.choices) == choice.made:  # else a new grant was on its way while the scorer was asked
                 with self._lock:
                     self._watched.asked += 1
-                    if _is_personal(answer):
-                        self._watched.violations.append(
-                            {"shopper": who.shopper_id, "answer": answer["degraded"]}
-                        )
+                    self._watched.violations += [
+                        {"shopper": who.shopper_id, "answer": one["degraded"]}
+                        for one in (answer, logged_out)
+                        if _is_personal(one)
+                    ]
 
 
 def _is_personal(answer: Mapping[str, Any]) -> bool:

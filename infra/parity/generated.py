@@ -163,7 +163,7 @@ def _item(crowd: Crowd, rng: Random) -> Record:
 
 
 def _bot(crowd: Crowd) -> Iterator[Record]:
-    """One session far beyond session_max_events."""
+    """One session far beyond SESSION_MAX_EVENTS."""
     begun = _midnight(crowd.first_day) + 10 * HOUR
     visit = _Visit(Random(f"{crowd.seed}/bot"), "gbot", "gbot", begun, False, _granted(begun))
     for _ in range(crowd.bot_events):

@@ -48,13 +48,14 @@ def all_units(settings: Settings, root: Path = ROOT, *, airflow: bool = False) -
 def environment(settings: Settings) -> dict[str, str]:
     """What every process of the stack sees, whatever shell started it."""
     paths = [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
-    data = {} if settings.data is None else {"BRAID_DATA": str(settings.data)}
+    given = {"BRAID_DATA": settings.data, "BRAID_ALARM_WEBHOOK": settings.alarm_webhook}
     return {
         "BRAID_VAR": str(settings.var),
         "BRAID_PORT_BASE": str(settings.port_base),
         "BRAID_RUNNER": settings.runner,
         "BRAID_STREAM_IDLE_SECONDS": str(int(settings.stream_idle.total_seconds())),
-        **data,
+        "BRAID_REJECT_SHARE": str(settings.reject_share),
+        **{name: str(value) for name, value in given.items() if value is not None},
         "PATH": os.pathsep.join(paths),
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",

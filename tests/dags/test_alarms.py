@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +17,7 @@ from contracts.errors import SettingsError
 from contracts.logs import RoomLog
 from contracts.settings import Settings, from_environment
 from dags.alarms import alarm_of, alarm_on_failure
+from infra.stack.units import environment
 
 AT = datetime(2011, 8, 31, 2, 5, tzinfo=UTC)
 
@@ -90,6 +91,19 @@ def test_alarms_are_kept_and_posted_and_a_webhook_that_is_away_stops_nothing(
     assert got == [kept[0]]
 
 
+def test_every_setting_reaches_the_processes_of_the_stack(tmp_path: Path) -> None:
+    given = Settings(
+        var=tmp_path.resolve(),
+        data=tmp_path.resolve(),
+        port_base=2000,
+        runner="docker",
+        stream_idle=timedelta(minutes=5),
+        reject_share=0.1,
+        alarm_webhook="https://alarms.shop/100%25",
+    )
+    assert from_environment(environment(given)) == given
+
+
 def test_the_share_and_the_webhook_are_settings_that_are_checked() -> None:
     assert from_environment({"BRAID_REJECT_SHARE": "0.1"}).reject_share == 0.1
     assert from_environment({}).reject_share == Settings().reject_share == 0.3
@@ -97,6 +111,7 @@ def test_the_share_and_the_webhook_are_settings_that_are_checked() -> None:
         ("BRAID_REJECT_SHARE", "2"),
         ("BRAID_REJECT_SHARE", "x"),
         ("BRAID_ALARM_WEBHOOK", "ftp://x"),
+        ("BRAID_STREAM_IDLE_SECONDS", "0.5"),
     ):
         with pytest.raises(SettingsError, match=name):
             from_environment({name: text})

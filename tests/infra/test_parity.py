@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -42,7 +43,8 @@ def test_a_value_that_differs_or_is_missing_is_counted_once() -> None:
     columns = len(SHOPPER.stored_columns)
     # One list of u differs, and v lacks every column in Flink.
     assert (compared.keys, compared.values, compared.differences) == (2, 2 * columns, 1 + columns)
-    assert compared.per_feature == {"events_seen": 1}
+    assert compared.per_feature == Counter(events_seen=1)
+    assert compared.per_feature.keys() >= {"session_carts", "item_covisited_7d", "user_last_items"}
     assert len(compared.examples) == 5
 
 
@@ -111,8 +113,22 @@ GOOD: dict[str, Any] = {
     "values": 1_000_000,
     "per_feature": {"session_carts": 1_000},
     "decision_differences": 0,
-    "consent": {"violations": 0, "unread": 0, "readable_ms": {"p99": 400.0}},
+    "decision_rows": {"session": 100, "shopper": 100, "user": 100, "derived": 100},
+    "consent": {
+        "changes": 10_000,
+        "violations": 0,
+        "unread": 0,
+        "withdrawals_asked": 1,
+        "readable_ms": {"count": 10_000, "p99": 400.0},
+    },
 }
+
+
+def test_a_choice_that_stays_unread_and_a_day_of_few_choices_break_it() -> None:
+    consent = GOOD["consent"] | {"unread": 1, "readable_ms": {"count": 9_999, "p99": 400.0}}
+    assert len(broken(GOOD | {"consent": consent})) == 1
+    few = GOOD["consent"] | {"changes": 400, "readable_ms": {"count": 400, "p99": 400.0}}
+    assert len(broken(GOOD | {"consent": few})) == 1
 
 
 @pytest.mark.parametrize(
@@ -122,8 +138,10 @@ GOOD: dict[str, Any] = {
         (("values",), 999_999),
         (("per_feature", "session_carts"), 999),
         (("decision_differences",), 1),
+        (("decision_rows", "shopper"), 99),
         (("consent", "violations"), 1),
-        (("consent", "unread"), 1),
+        (("consent", "withdrawals_asked"), 0),
+        (("consent", "readable_ms", "count"), 9_999),
         (("consent", "readable_ms", "p99"), 1_001.0),
     ],
 )
