@@ -223,6 +223,16 @@ def shopper_id(event: Mapping[str, Any]) -> str:
     return f"user:{user}" if user else f"visitor:{event['visitor_id']}"
 
 
+def consent_keys(event: Mapping[str, Any]) -> tuple[str, ...]:
+    """The keys that a choice about consent counts under: the device's, and the user's who is logged in on it."""
+    device, user = f"visitor:{event['visitor_id']}", event.get("user_id")
+    return (device, f"user:{user}") if user else (device,)
+
+
+CONSENT_KEYS_SQL = ("CONCAT('visitor:', visitor_id)", "CONCAT('user:', user_id)")
+"""`consent_keys` over the flat columns, NULL without a user; Spark and Flink both read it."""
+
+
 def shopper_sql() -> str:
     """`shopper_id` over the flat columns, in SQL that Spark and Flink both read."""
     return "CASE WHEN user_id IS NULL THEN CONCAT('visitor:', visitor_id) ELSE CONCAT('user:', user_id) END"

@@ -17,7 +17,7 @@ from contracts.accumulators import Row, counts
 from contracts.clock import MICROSECOND, from_micros, to_micros
 from contracts.consent import granted, state_of
 from contracts.cuts import Cut
-from contracts.events import shopper_id
+from contracts.events import consent_keys, shopper_id
 from contracts.features import CONSENT, SHOPPER, Computed, CoVisited, Feature, Source, Value, View
 from contracts.settings import Settings
 
@@ -46,7 +46,8 @@ def stream_rows(view: View, arrived: Iterable[Event], settings: Settings) -> dic
     groups: dict[Key, list[Event]] = defaultdict(list)
     for event in first_of_each(admitted(arrived, settings)):
         if taken(view, event, settings):
-            groups[_group(view, event)].append(event)
+            for key in _groups(view, event):
+                groups[key].append(event)
     return {key: _stream_row(view, events) for key, events in groups.items()}
 
 
@@ -112,8 +113,8 @@ class Known:
         newest: dict[str, str] = {}
         for event in admitted(self.bronze, self.settings):
             if event["received_time"] < before:
-                key, state = shopper_id(event), state_of(event)
-                newest[key] = max(newest.get(key, state), state)
+                for key in consent_keys(event):
+                    newest[key] = max(newest.get(key, ""), state_of(event))
         return newest
 
     def _linked(self) -> list[dict[str, Any]]:
@@ -180,11 +181,16 @@ def covisited(feature: Feature, usable: Iterable[Event], cut: Cut) -> dict[str, 
     }
 
 
-def _group(view: View, event: Event) -> Key:
-    keyed = {**event, "shopper_id": shopper_id(event)}
+def _groups(view: View, event: Event) -> list[Key]:
+    """The rows that the event counts in: a choice about consent in two, all else in one."""
+    ids = consent_keys(event) if view.name == CONSENT.name else (shopper_id(event),)
+    return [_group(view, {**event, "shopper_id": one}) for one in ids]
+
+
+def _group(view: View, keyed: Event) -> Key:
     return (
         *(keyed[key] for key in view.join_keys),
-        *((str(event["consent_changed_at"]),) if view.starts_empty else ()),
+        *((str(keyed["consent_changed_at"]),) if view.starts_empty else ()),
     )
 
 

@@ -15,7 +15,7 @@ from datetime import timedelta
 from contracts.clock import MICROSECOND
 from contracts.columns import flink_event_ddl
 from contracts.consent import state_sql
-from contracts.events import LEAD_FIELDS, shopper_sql
+from contracts.events import CONSENT_KEYS_SQL, LEAD_FIELDS, shopper_sql
 from contracts.feature_sql import flink_expression
 from contracts.features import (
     CONSENT,
@@ -156,7 +156,8 @@ def _source(settings: Settings, stream: Stream) -> str:
     return f"""CREATE TEMPORARY TABLE events (
   {flink_event_ddl(EVENT_COLUMNS_READ, ("item_id",))},
   rowtime AS TO_TIMESTAMP_LTZ(event_time / 1000, 3),
-  WATERMARK FOR rowtime AS rowtime - INTERVAL '{disorder}' SECOND
+  -- A device whose clock is ahead must not let the windows of all others pass: no time runs ahead of the receipt.
+  WATERMARK FOR rowtime AS TO_TIMESTAMP_LTZ(LEAST(event_time, received_time) / 1000, 3) - INTERVAL '{disorder}' SECOND
 ) WITH (
   'connector' = 'kafka', 'topic' = '{stream.events}',
   'properties.bootstrap.servers' = '{stream.bootstrap}', 'properties.group.id' = '{GROUP}',
@@ -230,7 +231,9 @@ def _taken(view: View, settings: Settings, cut_end_micros: int | None) -> str:
     """
     late = f"received_time - event_time <= {settings.session_horizon // MICROSECOND}"
     if view.name == CONSENT.name:
-        return f"SELECT *, {shopper_sql()} AS shopper_id, {state_sql()} AS consent_state FROM events_once"
+        return f"""SELECT *, {state_sql()} AS consent_state
+  FROM events_once CROSS JOIN UNNEST(ARRAY[{", ".join(CONSENT_KEYS_SQL)}]) AS keyed (shopper_id)
+  WHERE shopper_id IS NOT NULL"""
     granted = f"consent_{view.purpose} = 'granted'"
     if view.name == SESSION.name:
         return f"SELECT * FROM events_once WHERE {granted} AND {late}"

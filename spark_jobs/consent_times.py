@@ -16,7 +16,7 @@ from pyspark.sql.window import Window
 
 from contracts.clock import MICROSECOND, to_micros
 from contracts.consent import granted_sql, state_sql
-from contracts.events import shopper_sql
+from contracts.events import CONSENT_KEYS_SQL
 from spark_jobs.bronze_rows import dated
 
 FOREVER = date(9999, 12, 31)
@@ -25,7 +25,9 @@ PERSON = ("linked_user_id", "visitor_id")
 
 
 def choices(events: DataFrame, publish_delay: timedelta, known_before: datetime | None = None) -> DataFrame:
-    """What was received of each shopper, by the first cut that was published after it (`known_on`).
+    """What was received under each key, by the first cut that was published after it (`known_on`).
+
+    A choice counts for the device that it was made on and for the user who was logged in there.
 
     Args:
         events: flat events as they came (bronze); a repeated one changes nothing but `events`.
@@ -36,13 +38,15 @@ def choices(events: DataFrame, publish_delay: timedelta, known_before: datetime 
         F.lit(FIRST) if known_before else F.expr(dated(f"received_time - {publish_delay // MICROSECOND}"))
     )
     keyed = received.select(
-        F.expr(shopper_sql()).alias("shopper_id"),
+        F.explode(F.array(*map(F.expr, CONSENT_KEYS_SQL))).alias("shopper_id"),
         F.expr(state_sql()).alias("state"),
         known_on.alias("known_on"),
         F.struct("event_time", "event_id", "visitor_id", "session_id").alias("newest"),
     )
-    return keyed.groupBy("shopper_id", "known_on").agg(
-        F.max("state").alias("state"), F.count("*").alias("events"), F.max("newest").alias("newest")
+    return (
+        keyed.where("shopper_id IS NOT NULL")
+        .groupBy("shopper_id", "known_on")
+        .agg(F.max("state").alias("state"), F.count("*").alias("events"), F.max("newest").alias("newest"))
     )
 
 

@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
 from contracts.consent import state_sql
-from contracts.events import shopper_sql
+from contracts.events import CONSENT_KEYS_SQL, shopper_sql
 from contracts.feature_sql import spark_expression
 from contracts.features import USER, View
 from spark_jobs.item_rows import by_item
@@ -53,11 +53,14 @@ def stream_events(view: View, bronze: DataFrame, horizon: timedelta) -> DataFram
 
 def final_rows(view: View, bronze: DataFrame, horizon: timedelta) -> DataFrame:
     """The rows that a grouped stream view ends with, recomputed from all that came, by `group_of(view)`."""
-    once = first_of_each(bronze).withColumn("shopper_id", F.expr(shopper_sql()))
+    once = first_of_each(bronze)
     if view.purpose is None:
-        taken = once.withColumn("consent_state", F.expr(state_sql()))
+        keys = F.array(*map(F.expr, CONSENT_KEYS_SQL))
+        states = once.withColumn("consent_state", F.expr(state_sql()))
+        taken = states.withColumn("shopper_id", F.explode(keys)).where("shopper_id IS NOT NULL")
     else:
-        taken = in_time(once, horizon).where(F.col(f"consent_{view.purpose}") == "granted")
+        keyed = once.withColumn("shopper_id", F.expr(shopper_sql()))
+        taken = in_time(keyed, horizon).where(F.col(f"consent_{view.purpose}") == "granted")
     return of_set(view, taken, group_of(view))
 
 
