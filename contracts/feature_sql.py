@@ -245,7 +245,7 @@ def _flink(feature: Feature, only: str) -> str:
             return f"COALESCE(top_count({of(column)}){present(column)}, 0)"
         case ByDay(days, column):
             n = "CAST(1 AS BIGINT)" if column is None else of(column)
-            return f"by_day(CASE WHEN {only} THEN {n} END, event_time, {days})"
+            return f"by_day(CASE WHEN {only or 'TRUE'} THEN {n} END, event_time, {days})"
         case Switched(column, switch, on, k):
             return f"switched_on({column}, {switch} = '{on}', event_time, event_id, {k}){present(column)}"
         case other:

@@ -17,6 +17,7 @@ from pyspark.sql import DataFrame
 from contracts.columns import CATALOG_COLUMNS, EVENT_COLUMNS
 from contracts.errors import SourceError
 from contracts.expectations import INGEST
+from contracts.settings import SESSION_MAX_EVENTS
 from contracts.tables import POSITION
 from spark_jobs import gate_rows
 from spark_jobs import silver_rows as rows
@@ -47,7 +48,7 @@ def run_silver(run: Run) -> None:
         assert catalog is not None
         assert rejected is not None
         items = gate_rows.known_items(catalog, earlier)
-        with _kept(gate_rows.with_checks(_events(run), items, run.settings.session_max_events)) as events:
+        with _kept(gate_rows.with_checks(_events(run), items, SESSION_MAX_EVENTS)) as events:
             assert events is not None
             # Made before they are judged: the gate's seconds and jobs are then the gate's own.
             events.count()

@@ -103,7 +103,7 @@ RULES = (
          EVENTS, "duplicates", number=alone(f"{EVENTS}.copies"), allowed=2.2),
     Rule("twin_share", INGEST, "At most a tenth of the events equal another of the day but for their id", EVENTS,
          "duplicates", "is_twin", share=True, least=LEAST_ROWS, allowed=0.1),
-    Rule("bot_share", INGEST, "At most three events of ten come from a device beyond session_max_events a day", EVENTS,
+    Rule("bot_share", INGEST, "At most three events of ten come from a device beyond SESSION_MAX_EVENTS a day", EVENTS,
          "bot", "is_bot", share=True, least=LEAST_ROWS, allowed=0.3),
     Rule("price_jump_share", INGEST,
          f"At most a fifth of the updates move a known price by more than a factor {PRICE_JUMP_FACTOR}", CATALOG,

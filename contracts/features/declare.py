@@ -169,6 +169,21 @@ class Feature:
     default: Value = 0
     source: Source = Source.EVENTS
 
+    def __post_init__(self) -> None:
+        """Refuse what one engine could not compute: the newest and the commonest are taken of text alone.
+
+        Raises:
+            TypeError: the aggregate takes text, and `dtype` says otherwise.
+        """
+        text = isinstance(self.aggregate, First | Last)
+        texts = isinstance(self.aggregate, LastK | TopK)
+        if (text and self.dtype is not FeatureType.STRING) or (
+            texts and self.dtype is not FeatureType.STRING_LIST
+        ):
+            raise TypeError(
+                f"{self.name}: {type(self.aggregate).__name__} takes text, and {self.dtype} is declared"
+            )
+
 
 class Strand(StrEnum):
     BATCH = "batch"

@@ -13,13 +13,12 @@ from typing import Any
 
 from contracts.clock import from_micros
 from contracts.features.declare import DAY_MICROS, Derived, FeatureType, Request, Value
+from contracts.settings import SESSION_MAX_EVENTS
 
 Row = Mapping[str, Any]
 FLOAT, INT64, STRING = FeatureType.FLOAT64, FeatureType.INT64, FeatureType.STRING
 SECOND_MICROS = 1_000_000
 MINUTE_MICROS = 60 * SECOND_MICROS
-BOT_EVENTS = 1000
-"""A session with more events is a bot's (`Settings.session_max_events`)."""
 COMPARED_ITEMS = 3
 SEASONS = ("winter", "spring", "summer", "autumn")
 
@@ -62,7 +61,7 @@ def session_pace(row: Row, _: Request) -> float | None:
 
 
 def session_is_bot(row: Row, _: Request) -> int:
-    return int(_number(row, "session_events") > BOT_EVENTS)
+    return int(_number(row, "session_events") > SESSION_MAX_EVENTS)
 
 
 def session_cart_minor(row: Row, _: Request) -> int:

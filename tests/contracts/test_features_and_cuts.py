@@ -9,7 +9,7 @@ import pytest
 from contracts.accumulators import compute
 from contracts.cuts import Cut, days_between
 from contracts.feature_sql import SparkParts, flink_expression, spark_expression, spark_parts
-from contracts.features import DERIVED, EVERY_VIEW, Request, derive
+from contracts.features import DERIVED, EVERY_VIEW, ByDay, Feature, FeatureType, LastK, Request, derive
 
 FEATURES = {feature.name: feature for view in EVERY_VIEW for feature in view.features}
 EVENT = {"event_name": "purchase", "event_time": 0}
@@ -98,3 +98,16 @@ def test_days_between_holds_both_ends() -> None:
         date(2011, 3, 1),
     ]
     assert days_between(date(2011, 3, 1), date(2011, 2, 28)) == []
+
+
+def test_a_feature_that_one_engine_could_not_compute_is_refused() -> None:
+    with pytest.raises(TypeError, match="recent: LastK takes text, and int64 is declared"):
+        Feature("recent", "The last prices.", FeatureType.INT64, LastK("price_minor", 3))
+
+
+def test_a_list_of_days_may_count_every_event() -> None:
+    every = Feature("seen", "Events by day.", FeatureType.STRING_LIST, ByDay(8), default=None)
+    assert (
+        flink_expression(every, None)
+        == "by_day(CASE WHEN TRUE THEN CAST(1 AS BIGINT) END, event_time, 8) AS seen"
+    )

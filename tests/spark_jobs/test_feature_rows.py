@@ -13,14 +13,14 @@ from contracts.clock import to_micros
 from contracts.columns import ITEM_COLUMNS, spark_catalog_ddl
 from contracts.cuts import Cut, days_between
 from contracts.feature_sql import spark_expression
-from contracts.features import SESSION, USER, Computed
+from contracts.features import SESSION, SHOPPER, USER, Computed
 from spark_jobs import consent_times, stream_rows
 from spark_jobs.gold_rows import label_rows
 from spark_jobs.item_rows import features_at_cuts
 from spark_jobs.windows import at_cuts
 
 DELAY = timedelta(hours=2)
-SESSIONS, SHOPPERS = stream_rows.histories(1000)
+BEGINNING = date(2011, 1, 1)
 
 
 def people(events: DataFrame, known_before: datetime | None = None) -> DataFrame:
@@ -129,7 +129,7 @@ def test_session_rows_are_the_prefix_that_had_arrived(spark: SparkSession) -> No
         ],
     )
     usable = consent_times.usable(rows, people(rows), "personalization")
-    found = {r["event_id"]: r for r in stream_rows.after_each_event(SESSIONS, usable).collect()}
+    found = {r["event_id"]: r for r in stream_rows.after_each_event(SESSION, usable, BEGINNING).collect()}
     assert {key: row["events_seen"] for key, row in found.items()} == {"1": 1, "2": 2, "3": 3, "4": 1}
     assert found["2"]["session_last_items"] == ["b", "a"]
     assert found["2"]["session_carted_minor"] == 500
@@ -137,10 +137,43 @@ def test_session_rows_are_the_prefix_that_had_arrived(spark: SparkSession) -> No
     assert found["3"]["session_last_searches"] == ["mug"]
     assert found["3"]["session_last_event_at"] == at("08-01 10:02")
     assert found["4"]["session_last_items"] == ["c"]
-    bounded = stream_rows.after_each_event(stream_rows.histories(2)[0], usable)
-    assert sorted(row["event_id"] for row in bounded.collect()) == ["1", "2", "4"]
     whole = stream_rows.of_set(SESSION, rows.where("event_id IN ('1', '2', '3')"), ["visitor_id"]).first()
     assert all(whole[name] == found["3"][name] for name in SESSION.feature_names)
+
+
+def test_a_row_is_known_when_all_that_it_holds_is(spark: SparkSession) -> None:
+    """Its time is that of the newest event in it and its receipt the latest: 10:20 came before 10:10, and 23:58 of a fast
+    clock counts with the next day's cut, after what was received later."""
+    rows = silver(
+        spark,
+        [
+            event("1", "08-01 10:20"),
+            event("2", "08-01 10:10", received_time=at("08-01 10:30")),
+            event("3", "08-02 00:01", received_time=at("08-01 23:58")),
+            event("4", "08-01 23:59"),
+        ],
+    )
+    usable = consent_times.usable(rows, people(rows), "personalization")
+    found = stream_rows.after_each_event(SESSION, usable, BEGINNING).selectExpr(
+        "event_id", "events_seen", "unix_micros(event_timestamp)", "unix_micros(created_timestamp)"
+    )
+    assert sorted(map(tuple, found.collect()), key=lambda row: row[1]) == [
+        ("1", 1, at("08-01 10:20"), at("08-01 10:20")),
+        ("2", 2, at("08-01 10:20"), at("08-01 10:30")),
+        ("4", 3, at("08-01 23:59"), at("08-01 23:59")),
+        ("3", 4, at("08-02 00:01"), at("08-01 23:59")),
+    ]
+
+
+def test_a_session_of_six_days_is_followed_to_its_first_event(spark: SparkSession) -> None:
+    """Each cut for itself and the range of them make the same rows: what is asked for is where rows begin, not events."""
+    rows = silver(spark, [event(str(day), f"08-0{day} 10:00", item_id=f"i{day}") for day in range(1, 7)])
+    usable = consent_times.usable(rows, people(rows), "personalization")
+    whole = {r["event_id"]: r for r in stream_rows.after_each_event(SESSION, usable, BEGINNING).collect()}
+    last = stream_rows.after_each_event(SESSION, usable, date(2011, 8, 6)).collect()
+    assert [row["event_id"] for row in last] == ["6"]
+    assert last[0] == whole["6"]
+    assert last[0]["events_seen"] == 6
 
 
 def test_a_label_stands_one_microsecond_before_its_event(spark: SparkSession) -> None:
@@ -168,7 +201,7 @@ def test_the_shopper_row_follows_the_user_over_devices_and_days(spark: SparkSess
         ],
     )
     usable = consent_times.usable(rows, people(rows), "personalization")
-    found = {r["event_id"]: r for r in stream_rows.after_each_event(SHOPPERS, usable).collect()}
+    found = {r["event_id"]: r for r in stream_rows.after_each_event(SHOPPER, usable, BEGINNING).collect()}
     assert {key: row["shopper_id"] for key, row in found.items()} == {
         **dict.fromkeys("1234", "user:u1"), "5": "visitor:v1",
     }  # fmt: skip
