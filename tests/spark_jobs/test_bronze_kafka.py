@@ -49,7 +49,8 @@ def send(run: Run, topic: str, records: list[dict[str, Any]], key: str) -> None:
 def used(view: View, key: dict[str, str], seen: int, newest: str, **features: Any) -> dict[str, Any]:
     """A row that a decision used; what is not given is the feature's default."""
     values = {feature.name: feature.default for feature in view.features} | features
-    values |= {"events_seen": seen, "consent_changed_at": at("01-01 00:00")}
+    chosen = dict.fromkeys((f"{view.name}_consent_at", "consent_changed_at"), at("01-01 00:00"))
+    values |= {"events_seen": seen} | chosen
     found = {"found": True, "version": [at(newest), seen], "age_seconds": 1.0}
     return {"view": view.name, "key": key, **found, "features": values}
 
