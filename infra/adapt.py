@@ -1,6 +1,9 @@
 """`python -m infra.adapt SOURCE --from F --to T`: a source's days as validated day files.
 
-A rerun of a day gives the same bytes. Days are adapted in parallel, each from its own file alone.
+A rerun of a day gives the same bytes, whatever the range. Days are adapted in parallel, each from its own file alone;
+except that a source which says a consent but not since when (ga4, segment, snowplow) is read in the order of its days,
+from its first file on, so that a choice of an earlier day holds and keeps its time; and that a source in one file (otto)
+is cut into days in one pass.
 """
 
 from __future__ import annotations
@@ -15,16 +18,19 @@ from datetime import date
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from contracts.adapters.files import FileSource
 from contracts.adapters.wire import Source
 from contracts.cuts import days_between
 from contracts.errors import BraidError
 from contracts.events import PURPOSES
 from contracts.logs import RoomLog
 from contracts.settings import from_environment
-from infra.dayfiles import DayCounts, write_counts, write_day
+from infra.dayfiles import DayCounts, write_counts, write_day, write_parts
 from infra.simulator.parameters import ShopParameters, add_arguments
 from infra.sources import SOURCES, source_named
+from infra.spool import Spool, spool
 
 log = RoomLog("infra")
 
@@ -43,21 +49,39 @@ def adapt_range(
 
     Args:
         folder: the day files of all sources.
+        days: ascending.
         report: called with the number of days done and of all days.
     """
-    write = partial(write_day, folder, source)
     counts: dict[date, DayCounts] = {}
     with ExitStack() as stack:
-        written: Iterator[DayCounts] = map(write, days)
-        if workers > 1:
-            # Spawned, not forked: the caller may hold threads.
-            pool = stack.enter_context(ProcessPoolExecutor(workers, mp_context=get_context("spawn")))
-            written = pool.map(write, days, chunksize=4)
-        for on, day in zip(days, written, strict=True):
+        for on, day in zip(days, _written(folder, source, days, workers, stack), strict=True):
             counts[on] = day
             report(len(counts), len(days))
     write_counts(folder, source.name, counts.items())
     return counts
+
+
+def _written(
+    folder: Path, source: Source, days: Sequence[date], workers: int, stack: ExitStack
+) -> Iterator[DayCounts]:
+    """The counts of each day once its files are written; `stack` ends what that needs."""
+    write = partial(write_day, folder, source)
+    if isinstance(source, FileSource) and source.adapter.in_order:
+        read = zip(days, source.read_in_order(days), strict=True)
+        return (write_parts(folder, source.name, on, [day]) for on, day in read)
+    if isinstance(source, FileSource) and source.adapter.one_file:
+        folder.mkdir(parents=True, exist_ok=True)
+        scratch = stack.enter_context(TemporaryDirectory(prefix=f".{source.name}-", dir=folder))
+        write = partial(_write_cut, folder, spool(source, frozenset(days), Path(scratch)))
+    if workers == 1:
+        return map(write, days)
+    # Spawned, not forked: the caller may hold threads.
+    pool = stack.enter_context(ProcessPoolExecutor(workers, mp_context=get_context("spawn")))
+    return pool.map(write, days, chunksize=4)
+
+
+def _write_cut(folder: Path, cut: Spool, on: date) -> DayCounts:
+    return write_parts(folder, cut.source.name, on, cut.parts(on))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

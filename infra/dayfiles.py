@@ -9,8 +9,10 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -26,6 +28,7 @@ from contracts.fields import Violation
 from contracts.profiles import read_profile
 from contracts.rejections import Rejection
 
+Write = Callable[[Iterable[bytes]], None]
 KINDS = ("events", "catalog", "rejected")
 
 
@@ -50,6 +53,15 @@ class DayCounts:
     catalog: int
     rejected: dict[str, int]
     profiles: int = 0
+
+    def __add__(self, other: DayCounts) -> DayCounts:
+        rejected = Counter(self.rejected) + Counter(other.rejected)
+        return DayCounts(
+            self.events + other.events,
+            self.catalog + other.catalog,
+            dict(sorted(rejected.items())),
+            self.profiles + other.profiles,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +125,28 @@ def _check_all(
 
 def write_day(folder: Path, source: Source, on: date) -> DayCounts:
     """Write the files of one day of `source` under `folder`, each atomically, and return their counts."""
-    checked = check_day(source.read_day(on), source.name, on)
-    rejected = [msgspec.json.encode(rejection) for rejection in checked.rejected]
-    for kind, lines in zip(KINDS, (checked.events, checked.catalog, rejected), strict=True):
-        write_lines(day_file(folder, source.name, kind, on), lines)
-    if checked.profiles is not None:
-        write_lines(day_file(folder, source.name, PROFILES.name, on), checked.profiles)
-    return checked.counts
+    return write_parts(folder, source.name, on, [source.read_day(on)])
+
+
+def write_parts(folder: Path, source: str, on: date, parts: Iterable[WireDay]) -> DayCounts:
+    """As `write_day`, of a day that comes in parts, one after the other in time: no more than one is held in memory."""
+    counts = DayCounts(0, 0, {})
+    with ExitStack() as stack:
+
+        def opened(kind: str) -> Write:
+            return stack.enter_context(_writing(day_file(folder, source, kind, on)))
+
+        files = {kind: opened(kind) for kind in KINDS}
+        for part in parts:
+            checked = check_day(part, source, on)
+            files["events"](checked.events)
+            files["catalog"](checked.catalog)
+            files["rejected"](msgspec.json.encode(rejection) for rejection in checked.rejected)
+            if checked.profiles is not None:
+                files[PROFILES.name] = files.get(PROFILES.name) or opened(PROFILES.name)
+                files[PROFILES.name](checked.profiles)
+            counts += checked.counts
+    return counts
 
 
 def day_file(folder: Path, source: str, kind: str, on: date) -> Path:
@@ -129,9 +156,8 @@ def day_file(folder: Path, source: str, kind: str, on: date) -> Path:
 
 def write_lines(path: Path, lines: Sequence[bytes]) -> None:
     """Replace `path` by the gzip'd lines, atomically; the same lines give the same bytes."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    content = b"".join(line + b"\n" for line in lines)
-    _replace(path, gzip.compress(content, compresslevel=1, mtime=0))
+    with _writing(path) as write:
+        write(lines)
 
 
 def read_lines(path: Path) -> list[Record]:
@@ -146,11 +172,31 @@ def write_counts(folder: Path, source: str, days: Iterable[tuple[date, DayCounts
     known: Mapping[str, object] = json.loads(path.read_text()) if path.is_file() else {}
     merged = {**known, **{on.isoformat(): asdict(counts) for on, counts in days}}
     path.parent.mkdir(parents=True, exist_ok=True)
-    _replace(path, (json.dumps(merged, indent=1, sort_keys=True) + "\n").encode())
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Several processes may write beside each other: each has its own fresh file."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.write_bytes(content)
+    fresh = _fresh(path)
+    fresh.write_text(json.dumps(merged, indent=1, sort_keys=True) + "\n")
     fresh.replace(path)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[Write]:
+    """What appends lines to the gzip'd file that takes the place of `path` at the end, and never where that fails."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = _fresh(path)
+    # With the window size of gzip and no file name or time in the header.
+    packer = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS | 16)
+    try:
+        with fresh.open("wb") as raw:
+
+            def write(lines: Iterable[bytes]) -> None:
+                raw.write(packer.compress(b"".join(line + b"\n" for line in lines)))
+
+            yield write
+            raw.write(packer.flush())
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def _fresh(path: Path) -> Path:
+    """Several processes may write beside each other: each has its own fresh file."""
+    return path.with_name(f".{path.name}.{os.getpid()}")

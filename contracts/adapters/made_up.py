@@ -16,7 +16,8 @@ CONSENT = (
 )
 UNKNOWN = "which grants nothing; what the shop vouches for (--vouch) counts as granted unless it was denied"
 CHOICE_TIME = (
-    "a choice counts from the day's first event that shows it; an event that says nothing keeps the last"
+    "a choice counts from the first event that shows it, in files read in order from the first; an event that says "
+    "nothing keeps the last choice, of whichever day"
 )
 PAUSES = "where there is none, a pause of 30 minutes begins a session"
 MADE_UP = {

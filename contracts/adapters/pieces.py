@@ -119,8 +119,12 @@ def update_of(item: Record, title: str | None, effective: str) -> list[Record]:
     ]
 
 
-def day_of(found: Iterable[Piece]) -> WireDay:
-    """One day: events once each in the order of time and settled; an item's first update of the day."""
+def day_of(found: Iterable[Piece], trails: Trails | None = None) -> WireDay:
+    """One day: events once each in the order of time and settled; an item's first update of the day.
+
+    Args:
+        trails: what the days before have shown, which this day goes on with; None knows of no day before.
+    """
     events: dict[str, Record] = {}
     updates: dict[str, Record] = {}
     refused: list[Refused] = []
@@ -135,6 +139,6 @@ def day_of(found: Iterable[Piece]) -> WireDay:
             first = updates.setdefault(update["item_id"], update)
             if update["effective_time"] < first["effective_time"]:
                 updates[update["item_id"]] = update
-    trails = Trails()
+    trails = trails or Trails()
     settled = [trails.settle(event) for event in by_time(list(events.values()), "event_time")]
     return WireDay(settled, by_time(list(updates.values()), "effective_time"), refused)

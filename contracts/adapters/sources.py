@@ -1,50 +1,14 @@
-"""The sources that lie in files: where their days are, which adapter reads them, where to get them."""
+"""The sources that lie in files: which adapter reads them, and where to get them."""
 
 from __future__ import annotations
 
-import gzip
-import zlib
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
-from datetime import date
 from pathlib import Path
-from typing import TextIO
 
 from contracts.adapters import crm, ga4, online_retail, otto, rees46, segment, snowplow
-from contracts.adapters.made_up import MADE_UP
-from contracts.adapters.trails import vouched
-from contracts.adapters.wire import WireDay
+from contracts.adapters.files import Adapter, FileSource, day_files
 from contracts.errors import SourceError
 
 CSV, JSON_LINES = ".csv.gz", ".jsonl.gz"
-GZIP_MAGIC = b"\x1f\x8b"
-
-
-@dataclass(frozen=True, slots=True)
-class Adapter:
-    """How one source's files become wire records.
-
-    Attributes:
-        folder: under the data folder.
-        get_it: where the data comes from, and in which form it must lie.
-        suffixes: of the day files, `YYYY-MM-DD<suffix>`.
-        one_file: the name of the one file that holds all days, where the source is not cut into days.
-        has_profiles: it gives profiles beside or instead of events.
-    """
-
-    name: str
-    folder: str
-    adapt_day: Callable[[Iterable[str]], WireDay]
-    get_it: str
-    suffixes: tuple[str, ...] = (CSV,)
-    one_file: str | None = None
-    has_profiles: bool = False
-
-    @property
-    def layout(self) -> str:
-        """What lies in the folder."""
-        return self.one_file or " or ".join(f"YYYY-MM-DD{suffix}" for suffix in self.suffixes)
-
 
 ADAPTERS = {
     adapter.name: adapter
@@ -71,6 +35,7 @@ ADAPTERS = {
             "export each table events_YYYYMMDD of your GA4 property as newline-delimited JSON "
             "(https://cloud.google.com/bigquery/docs/exporting-data), a file a day",
             (JSON_LINES,),
+            pieces=ga4.pieces,
         ),
         Adapter(
             "segment",
@@ -79,6 +44,7 @@ ADAPTERS = {
             "write the calls of your Segment or RudderStack warehouse or bucket as JSON lines "
             "(https://www.twilio.com/docs/segment/connections/storage/catalog/aws-s3), a file a day",
             (JSON_LINES,),
+            pieces=segment.pieces,
         ),
         Adapter(
             "snowplow",
@@ -87,6 +53,7 @@ ADAPTERS = {
             "write your enriched events as JSON lines "
             "(https://docs.snowplow.io/docs/api-reference/analytics-sdk/), a file a day",
             (JSON_LINES,),
+            pieces=snowplow.pieces,
         ),
         Adapter(
             "otto",
@@ -94,6 +61,7 @@ ADAPTERS = {
             otto.adapt_day,
             "get otto-recsys-train.jsonl from https://github.com/otto-de/recsys-dataset",
             one_file="train.jsonl",
+            pieces=otto.pieces,
         ),
         Adapter(
             "crm",
@@ -108,87 +76,6 @@ ADAPTERS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class FileSource:
-    """The day files of one adapter in one folder.
-
-    Attributes:
-        vouched: purposes that the shop vouches for: what nobody said of them counts as granted.
-    """
-
-    adapter: Adapter
-    folder: Path
-    vouched: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        return self.adapter.name
-
-    @property
-    def made_up(self) -> dict[str, str]:
-        told = {"consent vouched for": ", ".join(self.vouched)} if self.vouched else {}
-        return MADE_UP[self.name] | told
-
-    def days(self) -> list[date]:
-        """The days that have a file, in order; of a source in one file the days that have an event."""
-        if self.adapter.one_file:
-            return sorted({date.fromisoformat(event["event_time"][:10]) for event in self._whole().events})
-        return sorted(date.fromisoformat(path.name[:10]) for path in _day_files(self.adapter, self.folder))
-
-    def read_day(self, on: date) -> WireDay:
-        """The records of `on`; a day without a file between two that have one was closed, and is empty.
-
-        Raises:
-            SourceError: `on` lies outside the files, or its file is not in the adapter's form.
-        """
-        if self.adapter.one_file:
-            return self._day_of_whole(on)
-        path = next((path for path in self._paths(on) if path.is_file()), None)
-        if path is None:
-            self._check_closed(on)
-            return WireDay(profiles=[] if self.adapter.has_profiles else None)
-        return self._vouched(_read(self.adapter, path))
-
-    def _paths(self, on: date) -> Iterator[Path]:
-        return (self.folder / f"{on}{suffix}" for suffix in self.adapter.suffixes)
-
-    def _whole(self) -> WireDay:
-        return _read(self.adapter, self.folder / str(self.adapter.one_file))
-
-    def _day_of_whole(self, on: date) -> WireDay:
-        """The day's part; what the file refuses has no day and stands with the first."""
-        day = self._whole()
-        events = [event for event in day.events if event["event_time"].startswith(on.isoformat())]
-        if not events:
-            self._check_closed(on)
-        is_first = bool(events) and events[0] == day.events[0]
-        return self._vouched(WireDay(events, refused=day.refused if is_first else []))
-
-    def _vouched(self, day: WireDay) -> WireDay:
-        if not self.vouched:
-            return day
-        return replace(day, events=[vouched(event, self.vouched) for event in day.events])
-
-    def _check_closed(self, on: date) -> None:
-        days = self.days()
-        if not days or not days[0] <= on <= days[-1]:
-            known = f"{days[0]} to {days[-1]}" if days else "no day at all"
-            raise SourceError(f"{self.name} has no {on}: {self.folder} holds {known}")
-
-
-def open_text(path: Path) -> TextIO:
-    """A file's text, gzip'd or plain; bytes that are not UTF-8 come as lone surrogates, and their lines are refused.
-
-    Raises:
-        OSError: it cannot be opened.
-    """
-    with path.open("rb") as raw:
-        zipped = raw.read(2) == GZIP_MAGIC
-    if zipped:
-        return gzip.open(path, "rt", encoding="utf-8", errors="surrogateescape", newline="")
-    return path.open(encoding="utf-8", errors="surrogateescape", newline="")
-
-
 def has_source(name: str, data: Path | None) -> bool:
     """Whether `data` holds the files of the source."""
     if data is None:
@@ -196,7 +83,7 @@ def has_source(name: str, data: Path | None) -> bool:
     adapter = ADAPTERS[name]
     if adapter.one_file:
         return (data / adapter.folder / adapter.one_file).is_file()
-    return any(_day_files(adapter, data / adapter.folder))
+    return any(day_files(adapter, data / adapter.folder))
 
 
 def open_source(name: str, data: Path | None, vouch: tuple[str, ...] = ()) -> FileSource:
@@ -215,16 +102,3 @@ def open_source(name: str, data: Path | None, vouch: tuple[str, ...] = ()) -> Fi
             "folder that BRAID_DATA names. Without it use the source `simulator`."
         )
     return FileSource(adapter, data / adapter.folder, vouch)
-
-
-def _day_files(adapter: Adapter, folder: Path) -> Iterator[Path]:
-    for suffix in adapter.suffixes:
-        yield from folder.glob(f"[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]{suffix}")
-
-
-def _read(adapter: Adapter, path: Path) -> WireDay:
-    try:
-        with open_text(path) as lines:
-            return adapter.adapt_day(lines)
-    except (SourceError, EOFError, OSError, zlib.error) as error:
-        raise SourceError(f"{path}: {error}; {adapter.get_it}") from error

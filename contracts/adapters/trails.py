@@ -2,7 +2,8 @@
 
 Sources say the consent of an event, not when it was chosen. Two events of a visitor with the same choice must carry the
 same `changed_at`, for it is part of the session's key; so a choice counts from the first event that shows it, and an
-event that says nothing keeps what the visitor said before. Nothing is granted that was not said.
+event that says nothing keeps what the visitor said before. Nothing is granted that was not said. What is known goes on
+from one day to the next: one `Trails` settles all days of a source in their order.
 """
 
 from __future__ import annotations
@@ -30,7 +31,11 @@ class Trail:
 
 
 class Trails:
-    """Settles events in the order they are fed (of a day file: of their time); it remembers every visitor."""
+    """Settles events in the order they are fed (of a day file: of their time); it remembers every visitor.
+
+    An event that is fed late, from before the visitor's newest choice, is settled by its own word alone and changes
+    nothing of what is known: a choice does not reach back.
+    """
 
     def __init__(self) -> None:
         self._of: dict[str, Trail] = {}
@@ -38,9 +43,13 @@ class Trails:
     def settle(self, event: Record) -> Record:
         """The event with a session and a consent."""
         trail = self._of.setdefault(event["visitor_id"], Trail(NOTHING_SAID))
-        trail.consent = _choice(event["consent"], trail.consent, event["event_time"])
-        session = event["session_id"] or _session(trail, event["event_time"])
-        return {**event, "session_id": session, "consent": trail.consent}
+        said_now, at = event["consent"], event["event_time"]
+        if at < trail.consent["changed_at"]:
+            consent = _choice(said_now, NOTHING_SAID, at)
+        else:
+            consent = trail.consent = _choice(said_now, trail.consent, at)
+        session = event["session_id"] or _session(trail, at)
+        return {**event, "session_id": session, "consent": consent}
 
 
 def said(**purposes: str) -> Record:

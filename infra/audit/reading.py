@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from contracts.adapters.sources import open_text
+from contracts.adapters.files import open_text
 from contracts.errors import SourceError
 
 CHUNK = 1 << 16

@@ -5,14 +5,17 @@ from __future__ import annotations
 import gzip
 import json
 from collections import Counter
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
 import pytest
 
 from contracts.adapters import online_retail, rees46
+from contracts.adapters.files import FileSource
 from contracts.adapters.made_up import MADE_UP
 from contracts.adapters.sources import ADAPTERS, has_source, open_source
+from contracts.adapters.wire import WireDay
 from contracts.errors import SourceError
 from contracts.settings import Settings
 
@@ -111,6 +114,74 @@ def test_json_days_lie_gzipped_and_what_nobody_said_can_be_vouched_for(tmp_path:
             (3, "not UTF-8", '{"type": "\\xff"}')
         ]
     assert open_source("segment", tmp_path, ("email",)).made_up["consent vouched for"] == "email"
+
+
+MAY = [date(2024, 5, day) for day in range(1, 6)]
+SAID = {"consent": {"categoryPreferences": {"Functional": True}}}
+
+
+def segment_days(folder: Path, contexts: dict[date, dict[str, object]]) -> FileSource:
+    """A page a day of one visitor, at ten o'clock, under these contexts."""
+    (folder / "segment").mkdir()
+    for on, context in contexts.items():
+        page = {"type": "page", "anonymousId": "a", "messageId": str(on), "timestamp": f"{on}T10:00:00Z"}
+        line = json.dumps(page | {"context": context})
+        (folder / "segment" / f"{on}.jsonl.gz").write_bytes(gzip.compress(line.encode()))
+    return open_source("segment", folder)
+
+
+def choices(days: Iterable[WireDay]) -> list[tuple[str, str]]:
+    consents = [event["consent"] for day in days for event in day.events]
+    return [(consent["personalization"], consent["changed_at"][:10]) for consent in consents]
+
+
+def test_a_choice_of_one_day_is_the_same_choice_on_the_next(tmp_path: Path) -> None:
+    # Said, said again, a closed day, silence, withdrawn.
+    withdrawn = {"consent": {"categoryPreferences": {"Functional": False}}}
+    contexts = dict(zip([*MAY[:2], *MAY[3:]], [SAID, SAID, {}, withdrawn], strict=True))
+    source = segment_days(tmp_path, contexts)
+    held = [("granted", "2024-05-01")] * 3 + [("denied", "2024-05-05")]
+    assert choices(source.read_in_order(MAY)) == held
+    # Whatever the range, a day is the same.
+    assert list(source.read_in_order(MAY[2:])) == list(source.read_in_order(MAY))[2:]
+    assert [source.read_day(on) for on in MAY] == list(source.read_in_order(MAY))
+    with pytest.raises(SourceError, match="2024-05-06"):
+        source.read_day(date(2024, 5, 6))
+
+
+def test_a_session_runs_on_over_midnight(tmp_path: Path) -> None:
+    (tmp_path / "segment").mkdir()
+    for on, at in ((MAY[0], "23:50"), (MAY[1], "00:10")):
+        page = {"type": "page", "anonymousId": "a", "messageId": at, "timestamp": f"{on}T{at}:00Z"}
+        (tmp_path / "segment" / f"{on}.jsonl.gz").write_bytes(gzip.compress(json.dumps(page).encode()))
+    days = list(open_source("segment", tmp_path).read_in_order(MAY[:2]))
+    assert len({event["session_id"] for day in days for event in day.events}) == 1
+
+
+def test_silence_after_allow_all_stays_allowed_on_the_next_day(tmp_path: Path) -> None:
+    (tmp_path / "snowplow").mkdir()
+    chosen = {
+        "event_name": "consent_preferences",
+        "unstruct_event_com_snowplowanalytics_snowplow_consent_preferences_1": {"event_type": "allow_all"},
+    }
+    for on, event in ((MAY[0], chosen), (MAY[1], {"event_name": "page_view"})):
+        at = f"{on}T10:00:00.000Z"
+        line = {"domain_userid": "a", "event_id": at, "derived_tstamp": at, "collector_tstamp": at, **event}
+        (tmp_path / "snowplow" / f"{on}.jsonl.gz").write_bytes(gzip.compress(json.dumps(line).encode()))
+    source = open_source("snowplow", tmp_path)
+    assert choices([source.read_day(MAY[1])]) == [("granted", "2024-05-01")]
+
+
+def test_an_event_from_before_the_choice_does_not_take_part_in_it(tmp_path: Path) -> None:
+    source = segment_days(tmp_path, {MAY[1]: SAID, MAY[3]: {}})
+    # The file of the third day brings what happened a day before the choice.
+    late = {"type": "page", "anonymousId": "a", "messageId": "late", "timestamp": "2024-05-01T10:00:00Z"}
+    (tmp_path / "segment" / f"{MAY[2]}.jsonl.gz").write_bytes(gzip.compress(json.dumps(late).encode()))
+    assert choices(source.read_in_order(MAY[1:4])) == [
+        ("granted", "2024-05-02"),
+        ("unknown", "1970-01-01"),
+        ("granted", "2024-05-02"),
+    ]
 
 
 def whole_file(folder: Path) -> Path:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import tracemalloc
+from collections.abc import Callable
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from contracts.adapters.sources import has_source
+from contracts.adapters.files import FileSource
+from contracts.adapters.sources import has_source, open_source
 from contracts.adapters.wire import Refused, Source, WireDay
 from contracts.columns import CATALOG_COLUMNS, EVENT_COLUMNS
 from contracts.cuts import days_between
+from contracts.errors import SourceError
 from contracts.settings import Settings
-from infra import adapt
+from infra import adapt, spool
 from infra.adapt import adapt_range
 from infra.dayfiles import KINDS, DayCounts, check_day, day_file, read_lines
 from infra.simulator.parameters import ShopParameters
@@ -123,3 +129,96 @@ def test_the_command_says_what_is_missing(
     assert "https://archive.ics.uci.edu/dataset/352/online+retail" in capsys.readouterr().err
     assert adapt.main(["simulator", *span, "--items", "30", "--shoppers", "9", "--workers", "1"]) == 0
     assert (tmp_path / "days" / "simulator" / "events" / "2011-08-30.jsonl.gz").is_file()
+
+
+MAY = days_between(date(2024, 5, 1), date(2024, 5, 4))
+
+
+def test_days_read_in_order_have_the_same_bytes_in_whatever_range(tmp_path: Path) -> None:
+    (tmp_path / "segment").mkdir()
+    said = {"consent": {"categoryPreferences": {"Functional": True}}}
+    # Said on the first and the second day; the third was closed; silence on the fourth.
+    for on, context in zip([*MAY[:2], MAY[3]], (said, said, {}), strict=True):
+        page = {"type": "page", "anonymousId": "a", "messageId": str(on), "timestamp": f"{on}T10:00:00Z"}
+        line = json.dumps(page | {"context": context}).encode()
+        (tmp_path / "segment" / f"{on}.jsonl.gz").write_bytes(gzip.compress(line))
+    source = open_source("segment", tmp_path)
+    adapt_range(tmp_path / "whole", source, MAY, workers=2)
+    for on in reversed(MAY):
+        adapt_range(tmp_path / "apart", source, [on], workers=1)
+    assert contents(tmp_path / "apart") == contents(tmp_path / "whole")
+    events = [e for on in MAY for e in read_lines(day_file(tmp_path / "whole", "segment", "events", on))]
+    assert [(e["consent_personalization"], e["consent_changed_at"]) for e in events] == [
+        # 2024-05-01T10:00:00Z
+        ("granted", 1_714_557_600_000_000)
+    ] * 3
+
+
+def otto_file(folder: Path, devices: int) -> FileSource:
+    """Devices with six clicks, twenty hours apart, the later devices earlier in the day; and a line that is none."""
+    (folder / "otto").mkdir(parents=True)
+    at = 1_659_304_800_000  # 2022-07-31T22:00:00Z
+    with (folder / "otto" / "train.jsonl").open("w") as lines:
+        for device in range(devices):
+            clicks = [
+                {"aid": n, "ts": at + (n * 20 * 3600 - device % 3600) * 1000, "type": "clicks"}
+                for n in range(6)
+            ]
+            lines.write(json.dumps({"session": device, "events": clicks}) + "\n")
+        lines.write("odd\n")
+    return open_source("otto", folder)
+
+
+def test_a_file_of_all_days_is_cut_into_days_as_each_day_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool, "BUFFERED", 7)
+    monkeypatch.setattr(spool, "PART", 3)
+    source = otto_file(tmp_path, devices=5)
+    days = source.days()
+    # 22:00 less some seconds; then 18:00, 14:00, 10:00, 6:00 and 2:00 of the days after.
+    assert (days[0], days[-1]) == (date(2022, 7, 31), date(2022, 8, 5))
+    counts = adapt_range(tmp_path / "one", source, days, workers=1)
+    assert counts == {on: check_day(source.read_day(on), "otto", on).counts for on in days}
+    assert counts[days[0]] == DayCounts(5, 0, {"not a JSON object": 1})
+    assert [day.events for day in counts.values()] == [5] * 6
+    first = read_lines(day_file(tmp_path / "one", "otto", "events", days[0]))
+    assert [event["visitor_id"] for event in first] == ["v-4", "v-3", "v-2", "v-1", "v-0"]
+    assert [path.name for path in (tmp_path / "one").iterdir()] == ["otto"]
+    # In other parts, by two processes, and a day alone: the same files.
+    monkeypatch.undo()
+    adapt_range(tmp_path / "two", source, days, workers=2)
+    adapt_range(tmp_path / "two", source, days[2:3], workers=1)
+    assert lines_of(tmp_path / "one") == lines_of(tmp_path / "two")
+    with pytest.raises(SourceError, match="2022-08-06"):
+        adapt_range(tmp_path / "two", source, [date(2022, 8, 6)], workers=1)
+
+
+def lines_of(folder: Path) -> dict[str, bytes]:
+    return {path: gzip.decompress(raw) for path, raw in contents(folder).items() if path.endswith(".gz")}
+
+
+def peak_bytes(do: Callable[[], object]) -> int:
+    tracemalloc.start()
+    do()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def test_memory_does_not_grow_with_a_file_of_all_days(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool, "BUFFERED", 300)
+    small, large = (otto_file(tmp_path / str(devices), devices) for devices in (200, 1600))
+    days = small.days()
+    cut = [tmp_path / name for name in ("small", "large")]
+    for folder in cut:
+        folder.mkdir()
+    peaks = [
+        peak_bytes(partial(spool.spool, source, days, folder))
+        for source, folder in zip((small, large), cut, strict=True)
+    ]
+    assert peaks[1] < 1.5 * peaks[0]
+    peaks = [peak_bytes(source.days) for source in (small, large)]
+    assert peaks[1] < 1.5 * peaks[0]
