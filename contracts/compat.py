@@ -1,8 +1,9 @@
 """`python -m contracts.compat [--release V]`: the wire's schemas against the newest ones released.
 
 A sender that keeps to a released schema must stay welcome. So an optional field may be added and a rule widened; a
-field removed, retyped or narrowed, or newly required, is refused. `--release` writes what is declared now as a
-version, which nothing overwrites.
+field removed, retyped or narrowed, or newly required, is refused; and so is a keyword of JSON Schema that is not compared
+here (`anyOf`, `const`, `$ref` …), for nobody could say what it does to a sender. `--release` writes what is declared now
+as a version, which nothing overwrites.
 """
 
 from __future__ import annotations
@@ -26,6 +27,24 @@ VERSION = re.compile(r"^[0-9]+\.[0-9]+$")
 Schema = dict[str, Any]
 LEAST = ("minimum", "minLength", "minItems", "exclusiveMinimum")
 MOST = ("maximum", "maxLength", "maxItems", "exclusiveMaximum")
+COMPARED = frozenset(
+    {
+        "type",
+        "properties",
+        "required",
+        "items",
+        "enum",
+        "pattern",
+        "format",
+        "additionalProperties",
+        *LEAST,
+        *MOST,
+    }
+)
+SAID_ONLY = frozenset(
+    {"$schema", "$id", "$comment", "title", "description", "default", "examples", "deprecated"}
+)
+"""Keywords that refuse no record."""
 
 
 class ReleaseError(BraidError):
@@ -45,20 +64,62 @@ class Break:
 
 
 def breaks(old: Schema, new: Schema, field: str = "") -> Iterator[Break]:
-    """Every way in which a record that `old` takes could be refused by `new`, by field."""
+    """Every way in which a record that `old` takes could be refused by `new`, by field; or what in them cannot be compared."""
+    unknown = {**dict(_unknown(old, field)), **dict(_unknown(new, field))}
+    if unknown:
+        yield from (Break(place, "comparable", why) for place, why in unknown.items())
+    else:
+        yield from _compared(old, new, field)
+
+
+def _unknown(schema: Schema, field: str) -> Iterator[tuple[str, str]]:
+    """Where a schema says what is not compared here, and what that is."""
+    if not isinstance(schema, dict):
+        yield field, f"{schema}, which cannot be compared: say it by type, enum or bounds"
+        return
+    known = COMPARED | SAID_ONLY
+    found = [key for key in schema if key not in known]
+    found += [key for key in ("items", "additionalProperties") if not _plain(key, schema.get(key))]
+    if found:
+        yield field, f"{', '.join(found)}, which cannot be compared: say it by type, enum or bounds"
+    for name, inner in schema.get("properties", {}).items():
+        yield from _unknown(inner, _inner(field, name))
+    if isinstance(schema.get("items"), dict):
+        yield from _unknown(schema["items"], f"{field}[]")
+
+
+def _plain(key: str, value: object) -> bool:
+    """Whether items are one schema, and additionalProperties a yes or no."""
+    return value is None or isinstance(value, dict if key == "items" else bool)
+
+
+def _inner(field: str, name: str) -> str:
+    return f"{field}.{name}" if field else name
+
+
+def _compared(old: Schema, new: Schema, field: str) -> Iterator[Break]:
     yield from _types(old, new, field)
     yield from _bounds(old, new, field)
     yield from _choices(old, new, field)
     yield from _required(old, new, field)
     before, after = old.get("properties", {}), new.get("properties", {})
     for name, schema in before.items():
-        inner = f"{field}.{name}" if field else name
+        inner = _inner(field, name)
         if name in after:
-            yield from breaks(schema, after[name], inner)
+            yield from _compared(schema, after[name], inner)
         else:
             yield Break(inner, _type_name(schema), "removed")
-    if "items" in old and "items" in new:
-        yield from breaks(old["items"], new["items"], f"{field}[]")
+    yield from _items(old, new, field)
+
+
+def _items(old: Schema, new: Schema, field: str) -> Iterator[Break]:
+    """What a list holds; where it could hold anything, any rule is a new one."""
+    before, after = old.get("items", {}), new.get("items", {})
+    could_be_list = not _type_set(old) or "array" in _type_set(old)
+    if "items" in old:
+        yield from _compared(before, after, f"{field}[]")
+    elif could_be_list and (rules := [key for key in after if key not in SAID_ONLY]):
+        yield Break(f"{field}[]", "anything", f"held to {', '.join(rules)}")
 
 
 def _types(old: Schema, new: Schema, field: str) -> Iterator[Break]:
@@ -99,7 +160,7 @@ def _required(old: Schema, new: Schema, field: str) -> Iterator[Break]:
     for name in new.get("required", ()):
         if name not in old.get("required", ()):
             known = name in old.get("properties", {})
-            yield Break(f"{field}.{name}" if field else name, "optional" if known else "absent", "required")
+            yield Break(_inner(field, name), "optional" if known else "absent", "required")
 
 
 def _type_set(schema: Schema) -> set[str]:
@@ -144,7 +205,8 @@ def release(version: str, folder: Path = RELEASED) -> Path:
     """Write the schemas declared now as `version`; returns its folder.
 
     Raises:
-        ReleaseError: the version is no number, not above the newest, or breaks it without a new first number.
+        ReleaseError: the version is no number, not above the newest, or breaks it without a new first number; or a schema
+            says what no later one could be compared with.
     """
     if not VERSION.match(version):
         raise ReleaseError(f"version {version!r}: give two numbers, as 1.1")
@@ -157,6 +219,9 @@ def release(version: str, folder: Path = RELEASED) -> Path:
             raise ReleaseError(
                 f"version {version} breaks {last} ({broken[0]}): give {_number(last)[0] + 1}.0"
             )
+    for name in WIRE:
+        for place, why in _unknown(json.loads(texts()[name]), ""):
+            raise ReleaseError(f"{name}: {place} has {why}")
     target = folder / version
     target.mkdir(parents=True)
     for name in WIRE:

@@ -98,6 +98,51 @@ def test_another_pattern_or_format_is_refused_and_a_dropped_one_is_not() -> None
     assert list(breaks({"type": "object"}, {"type": "object", "additionalProperties": False}))
 
 
+LIST = {"type": "array", "items": {"type": "string", "maxLength": 9}}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "lines"),
+    [
+        ({"type": "array"}, LIST, ["[]: was anything, is held to type, maxLength"]),
+        ({}, {"items": {"enum": ["a"]}}, ["[]: was anything, is held to enum"]),
+        (LIST, {"type": "array", "items": {"type": "string"}}, []),
+        (LIST, {"type": "array"}, []),
+        ({"type": "array"}, {"type": "array", "items": {"description": "anything"}}, []),
+        ({"type": "string"}, {"type": ["string", "array"], "items": {"type": "string"}}, []),
+        (LIST, {"type": "array", "items": {"type": "string", "maxLength": 8}},
+         ["[]: was maxLength 9, is maxLength 8"]),
+        (LIST, {**LIST, "maxItems": 3}, [": was maxItems none, is maxItems 3"]),
+    ],
+)  # fmt: skip
+def test_what_a_list_holds_is_compared(old: dict[str, Any], new: dict[str, Any], lines: list[str]) -> None:
+    assert [str(one) for one in breaks(old, new)] == lines
+
+
+UNKNOWN = ", which cannot be compared: say it by type, enum or bounds"
+
+
+@pytest.mark.parametrize(
+    ("rule", "named"),
+    [
+        ({"anyOf": [{"type": "string"}, {"type": "null"}]}, "anyOf"),
+        ({"const": "a"}, "const"),
+        ({"$ref": "#/$defs/A", "not": {}}, "$ref, not"),
+        ({"items": [{"type": "string"}]}, "items"),
+        ({"additionalProperties": {"type": "string"}}, "additionalProperties"),
+        (True, "True"),
+    ],
+)
+def test_a_keyword_that_cannot_be_compared_is_refused_wherever_it_stands(rule: Any, named: str) -> None:
+    line = f"a: was comparable, is {named}{UNKNOWN}"
+    plain, odd = {"properties": {"a": {}}}, {"properties": {"a": rule}}
+    # Newly said, said no longer, said as before, and said of a field that is new.
+    for old, new in ((plain, odd), (odd, plain), (odd, odd), ({}, odd)):
+        assert [str(one) for one in breaks(old, new)] == [line]
+    nested = {"properties": {"list": {"type": "array", "items": odd}}}
+    assert [str(one) for one in breaks(nested, nested)] == [f"list[].{line}"]
+
+
 @given(st.sampled_from([*EVENT_FIELDS, *ITEM_FIELDS]))
 def test_removing_any_declared_field_is_refused_and_adding_it_back_passes_if_it_is_optional(
     field: Field,
