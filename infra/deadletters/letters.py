@@ -13,15 +13,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import msgspec
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from contracts.errors import BraidError
+from contracts.fields import Violation
 from contracts.rejections import Rejection
 from contracts.settings import TOPICS, Settings
 from infra.gateway.routing import reason_label
 
 READ_SECONDS = 10.0
 BATCH = 1000
+UNREADABLE = "a letter that cannot be read"
+SHOWN = 200
+NOT_KNOWN = "1970-01-01T00:00:00.000000Z"
 
 
 class DeadLetterError(BraidError):
@@ -30,7 +34,10 @@ class DeadLetterError(BraidError):
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """One refused record; `place` says where it lay (`events_raw/2/17`), which names it."""
+    """One refused record; `place` says where it lay (`events_raw/2/17`), which names it.
+
+    A record of the topic that is no letter is one too, by its own place, for the reason `UNREADABLE`.
+    """
 
     place: str
     rejection: Rejection
@@ -44,7 +51,7 @@ def read_letters(settings: Settings) -> Iterator[Letter]:
     """Every letter from the oldest kept to the newest now, a partition after the other.
 
     Raises:
-        DeadLetterError: Kafka does not answer.
+        DeadLetterError: Kafka does not answer, or has no such topic.
     """
     consumer = Consumer(
         {
@@ -68,7 +75,10 @@ def read_letters(settings: Settings) -> Iterator[Letter]:
 
 def _bounds(consumer: Consumer) -> dict[int, tuple[int, int]]:
     topic = TOPICS.rejected_events
-    partitions = consumer.list_topics(topic, timeout=READ_SECONDS).topics[topic].partitions
+    found_topic = consumer.list_topics(timeout=READ_SECONDS).topics.get(topic)
+    if found_topic is None or found_topic.error is not None:
+        raise DeadLetterError(f"Kafka has no topic {topic}: `make up` makes it")
+    partitions = found_topic.partitions
     found = {}
     for partition in sorted(partitions):
         bounds = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=READ_SECONDS)
@@ -85,13 +95,34 @@ def _read(consumer: Consumer, partition: int, low: int, high: int) -> Iterator[L
         for message in consumer.consume(BATCH, 0.5):
             if message.error() is not None:
                 raise KafkaException(message.error())
-            key, value, offset = message.key(), message.value(), message.offset()
-            reached = max(reached, (offset or 0) + 1)
+            offset = message.offset() or 0
+            reached = max(reached, offset + 1)
             deadline = time.monotonic() + READ_SECONDS
-            if key is not None and value is not None and (offset or 0) < high:
-                yield Letter(key.decode(), msgspec.json.decode(value, type=Rejection))
+            if offset < high:
+                yield letter_of(message)
         if time.monotonic() > deadline:
             raise DeadLetterError(f"{TOPICS.rejected_events}/{partition} ends at {reached}, not at {high}")
+
+
+def letter_of(message: Message) -> Letter:
+    """The letter that a record of the topic holds: its key is the place, its value the rejection."""
+    key, value = message.key(), message.value() or b""
+    try:
+        if key is not None:
+            return Letter(key.decode(), msgspec.json.decode(value, type=Rejection))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass
+    position = f"{message.partition()}/{message.offset()}"
+    shown = value[:SHOWN].decode("utf-8", "replace")
+    rejection = Rejection(
+        source=TOPICS.rejected_events,
+        position=position,
+        reason=UNREADABLE,
+        violations=[Violation("", shown, UNREADABLE)],
+        original=value,
+        rejected_at=NOT_KNOWN,
+    )
+    return Letter(f"{TOPICS.rejected_events}/{position}", rejection)
 
 
 def counts(letters: Iterable[Letter]) -> dict[str, int]:

@@ -7,7 +7,7 @@ with its own place. While Kafka is away nothing is lost: the file stays, and the
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -104,13 +104,26 @@ def reinject(
             if one.origin in done:
                 sent.known += 1
                 continue
+            _produce(producer, one, partial(delivered, one))
+        producer.flush(wait + 5)
+    return sent
+
+
+def _produce(
+    producer: Producer, one: Repaired, delivered: Callable[[KafkaError | None, Message], None]
+) -> None:
+    """Hand the record to the producer; where its queue is full, wait until Kafka took something or it was given up."""
+    while True:
+        try:
             producer.produce(
                 TOPICS.events_raw,
                 msgspec.json.encode(one.record),
                 str(one.record.get("visitor_id")),
                 headers=[(ORIGIN_HEADER, one.origin.encode())],
-                on_delivery=partial(delivered, one),
+                on_delivery=delivered,
             )
+        except BufferError:
+            producer.poll(0.1)
+        else:
             producer.poll(0)
-        producer.flush(wait + 5)
-    return sent
+            return

@@ -9,13 +9,14 @@ from typing import Any
 
 import msgspec
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from contracts.door import admit
 from contracts.rejections import Rejection
 from contracts.settings import TOPICS, Settings
 from infra.deadletters.__main__ import main
-from infra.deadletters.letters import Letter
+from infra.deadletters.letters import UNREADABLE, Letter, counts, letter_of
 from infra.deadletters.reinject import ORIGIN_HEADER, ledger_file, read_repairs, reinject, write_repairs
 from infra.deadletters.repair import NOT_JSON, Edits, Repaired, repair
 from infra.stack import LocalStack
@@ -59,6 +60,61 @@ def test_a_repair_says_what_would_pass_and_what_would_not() -> None:
     assert dict(outcome.refused) == {"platform: a string": 1, NOT_JSON: 1}
     kept = repair(letters[:1], Edits(replace=(("items.*.price", ",", "."),)), None)
     assert kept.passing[0].record["received_time"] == good["received_time"]
+
+
+def test_a_record_that_is_no_letter_is_one_by_its_own_place() -> None:
+    def message(key: bytes | None, value: bytes | None) -> Message:
+        return Message(topic=TOPICS.rejected_events, partition=2, offset=17, key=key, value=value)
+
+    good = letter({"event_id": 7})
+    assert letter_of(message(good.place.encode(), msgspec.json.encode(good.rejection))) == good
+    odd = [(b"events_raw/0/0", b"{"), (b"\xff", b"{}"), (None, b'{"a": 1}'), (b"events_raw/0/0", None)]
+    odd.append((b"events_raw/0/0", b"[" * 100_000))
+    read = [letter_of(message(key, value)) for key, value in odd]
+    assert {one.place for one in read} == {"rejected_events/2/17"}
+    assert counts(read) == {UNREADABLE: 5}
+    assert [one.rejection.original for one in read] == [value or b"" for _, value in odd]
+    assert repair(read, Edits(), None).passing == []
+
+
+def test_odd_records_are_counted_and_a_missing_topic_is_named(
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    own = replace(settings, var=tmp_path, port_base=free_port_base())
+    monkeypatch.setenv("BRAID_VAR", str(own.var))
+    monkeypatch.setenv("BRAID_PORT_BASE", str(own.port_base))
+    local = LocalStack(own)
+    try:
+        local.up(["kafka"])
+        good = letter({"event_id": 7})
+        producer = Producer({"bootstrap.servers": own.kafka_bootstrap})
+        producer.produce(TOPICS.rejected_events, msgspec.json.encode(good.rejection), good.place)
+        producer.produce(TOPICS.rejected_events, b"no letter", b"\xff")
+        assert producer.flush(30) == 0
+        assert main(["counts"]) == 0
+        counted = json.loads(capsys.readouterr().out)
+        assert (counted["letters"], counted["by_reason"]) == (2, {good.reason: 1, UNREADABLE: 1})
+        assert main(["repair"]) == 0
+        assert json.loads(capsys.readouterr().out)["would_pass"] == 0
+        admin = AdminClient({"bootstrap.servers": own.kafka_bootstrap})
+        admin.delete_topics([TOPICS.rejected_events])[TOPICS.rejected_events].result(30)
+        while TOPICS.rejected_events in admin.list_topics(timeout=30).topics:
+            pass
+        assert main(["counts"]) == 1
+        assert "has no topic rejected_events" in capsys.readouterr().err
+    finally:
+        local.down()
+
+
+def test_more_records_than_the_producer_holds_are_all_told_of(settings: Settings, tmp_path: Path) -> None:
+    """librdkafka holds 100,000; Kafka is away, so that none leaves but by its time."""
+    away = replace(settings, var=tmp_path, port_base=free_port_base())
+    one = Repaired("events_raw/0/1", "e1", {"visitor_id": "v"})
+    sent = reinject(away, [one] * 100_100, START, wait=1)
+    assert (sent.confirmed, len(sent.failed)) == (0, 100_100)
 
 
 def test_letters_are_counted_repaired_and_sent_again_and_count_once(
