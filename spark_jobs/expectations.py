@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -24,6 +26,8 @@ from great_expectations.expectations.core.expect_column_values_to_be_between imp
 
 DAY = "cut_on"
 SOURCE = "gates"
+SHOWN_RUNS = 3
+"""Of each gate, in the index of Data Docs."""
 logging.getLogger("great_expectations").setLevel(logging.WARNING)
 
 
@@ -46,21 +50,32 @@ def judge(
         batch_parameters={"dataframe": frame},
         result_format={"result_format": "COMPLETE", "unexpected_index_column_names": [DAY]},
     )
+    _forget(settings.var / "gx" / "uncommitted" / "validations" / gate.value)
     context.build_data_docs()
     return sorted(_broken(result), key=lambda pair: pair[1])
 
 
+def _forget(results: Path) -> None:
+    """Drop all but the newest results: each build renders every one anew, a tenth of a second a run for ever.
+
+    The pages of the dropped ones stay, and their verdicts stand in the gates' own log.
+    """
+    for old in sorted(results.glob("*/*"), key=lambda run: run.name)[:-SHOWN_RUNS]:
+        shutil.rmtree(old)
+
+
 def _validation(context: Any, gate: Gate, rules: Sequence[Rule]) -> Any:
     """The gate's suite over a pandas batch, stored anew so that the documents follow the declarations."""
-    # Updating a stored suite compares all its expectations with each other: a second for a hundred of them.
-    if any(suite.name == gate.value for suite in context.suites.all()):
-        context.suites.delete(gate.value)
+    # Updating what is stored compares all expectations with each other: a second for a hundred of them.
+    for stored in (context.validation_definitions, context.suites):
+        if any(one.name == gate.value for one in stored.all()):
+            stored.delete(gate.value)
     suite = context.suites.add(
         gx.ExpectationSuite(name=gate.value, expectations=[_expectation(rule) for rule in rules])
     )
     source = context.data_sources.add_or_update_pandas(name=SOURCE)
     batch = source.add_dataframe_asset(name=gate.value).add_batch_definition_whole_dataframe("days")
-    return context.validation_definitions.add_or_update(
+    return context.validation_definitions.add(
         gx.ValidationDefinition(name=gate.value, data=batch, suite=suite)
     )
 

@@ -72,7 +72,7 @@ def run_gold(run: Run) -> None:
         raise GateError(f"cut {on} was refused at ingest (rule {rule}): run silver again first")
     silver = _silver(run)
     pass_gate(run, FEATURES, (Counted("silver_events", _copies(run, silver), "cut_on"),))
-    with gold_gate.judged(run, first_cut(run)):
+    with gold_gate.judged(run):
         _write(run, silver)
 
 

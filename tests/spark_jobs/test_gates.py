@@ -139,8 +139,7 @@ def test_a_table_takes_at_most_two_spark_jobs(
     table.frame.persist().count()
     rejected = spark.createDataFrame([], "reason STRING, received_on DATE")
     pass_gate(run, INGEST, (table, Counted("bronze_rejected", rejected, "received_on")))
-    said = [json.loads(line) for line in capsys.readouterr().err.splitlines() if '"gate_judged"' in line]
-    jobs = said[-1]["spark_jobs"]
+    jobs = gates_jobs(capsys)
     assert jobs.keys() == {"bronze_events", "bronze_rejected"}
     assert 1 <= jobs["bronze_events"] <= 2
     assert jobs["bronze_rejected"] <= 2
@@ -184,14 +183,21 @@ def users(spark: SparkSession, **features: Any) -> DataFrame:
     return spark.createDataFrame([("u1", DAY, end, *row.values())], ddl)
 
 
+def gates_jobs(capsys: pytest.CaptureFixture[str]) -> dict[str, int]:
+    """The Spark jobs by table of the gate that was logged last."""
+    said = [json.loads(line) for line in capsys.readouterr().err.splitlines() if '"gate_judged"' in line]
+    jobs: dict[str, int] = said[-1]["spark_jobs"]
+    return jobs
+
+
 def test_features_that_cannot_be_are_refused_and_taken_back(
-    spark: SparkSession, settings: Settings, tmp_path: Path
+    spark: SparkSession, settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = Run(spark, replace(settings, var=tmp_path), DAY, DAY)
     run.settings.lake.mkdir(parents=True)
 
     def write(**features: Any) -> None:
-        with gold_gate.judged(run, DAY):
+        with gold_gate.judged(run):
             run.replace("gold_user_features", users(spark, **features), "TRUE")
 
     def kept() -> list[Any]:
@@ -201,6 +207,7 @@ def test_features_that_cannot_be_are_refused_and_taken_back(
         write(user_purchases_30d=-1)
     assert kept() == []  # there was no table before
     write(user_purchases_30d=2, user_last_purchase_at=at("08-01 23:59"))
+    assert max(gates_jobs(capsys).values()) <= 2
     assert kept() == [2]
     for broken in (
         {"user_last_items": ["i"] * 31},
