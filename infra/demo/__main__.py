@@ -198,7 +198,8 @@ def _gates(settings: Settings, batch: Batch) -> report.Report:
     results = [json.loads(line) for line in log.read_text().splitlines()]
     failed = [result for result in results if not result["passed"]]
     planted = batch.plan.refused_on.isoformat()
-    caught = any(result["cut"] == planted and result["rule"] == "price_jump_share" for result in failed)
+    only_planted = all(result["cut"] == planted for result in failed)
+    caught = only_planted and any(result["rule"] == "price_jump_share" for result in failed)
     return {"passed": len(results) - len(failed), "failed": len(failed), "planted_caught": int(caught)}
 
 

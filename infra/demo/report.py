@@ -52,7 +52,7 @@ def rows_of(report: Report) -> list[Row]:
         Row(
             "gates passed / failed",
             f"{gates['passed']} / {gates['failed']}",
-            "the failed one is the planted one",
+            "all that failed are of the planted day",
         ),
         Row(
             "HR@20 updated",
