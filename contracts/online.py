@@ -112,7 +112,10 @@ def decode_version(data: bytes) -> tuple[int, int]:
 
 
 def tombstone_version(changed_at: int) -> tuple[int, int]:
-    """The version that a choice made at `changed_at` (epoch µs) leaves: no row of that instant or before lands on it."""
+    """The version that a choice made at `changed_at` (epoch µs) leaves.
+
+    No stream row of that choice or an earlier one lands on it, and no batch row of that instant or before.
+    """
     return changed_at, LAST_OF_INSTANT
 
 

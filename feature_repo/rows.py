@@ -92,10 +92,10 @@ def _withdrawn(project: str, record: Any) -> tuple[Tombstone, ...]:
 
 
 def newest_rows(rows: Iterable[EncodedRow]) -> list[EncodedRow]:
-    """The newest row of each key and view; of equal versions the later one."""
+    """The newest row of each key and view, by choice, then version; of equal ones the later one."""
     newest: dict[tuple[bytes, str], EncodedRow] = {}
     for row in rows:
         held = newest.get((row.key, row.view))
-        if held is None or row.version >= held.version:
+        if held is None or row.order >= held.order:
             newest[row.key, row.view] = row
     return list(newest.values())

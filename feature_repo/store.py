@@ -4,8 +4,9 @@ Stock Feast reads a row's timestamp and then writes: of two writers the older ro
 the same instant is skipped. Here a script in Redis compares row versions and sets in one step. The hash is
 byte for byte stock Feast's, with one more field, `_v:<view>` (`contracts.online`).
 
-A withdrawn consent leaves a tombstone: the version alone, without timestamp and features. A row lands on it only
-with a strictly greater version, so no rerun brings back what was taken away.
+A withdrawn consent leaves a tombstone: the version alone, without timestamp and features. A stream row lands on it
+only if it was made under a later choice, a batch row only with a strictly greater version: nothing brings back what
+was taken away. Of two stream rows that of the later choice stays, then the greater version.
 """
 
 from __future__ import annotations
@@ -31,9 +32,10 @@ from contracts.online import (
     encode_version,
     feature_field,
     timestamp_field,
+    tombstone_version,
     version_field,
 )
-from contracts.online_values import encode_timestamp
+from contracts.online_values import decode_value, encode_timestamp
 from feature_repo.scripts import LEAVE_TOMBSTONE, SET_UNLESS_OLDER
 
 ProtoRow = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
@@ -41,6 +43,7 @@ Call = TypeVar("Call")
 
 NAME: Literal["feature_repo.store.VersionedRedisOnlineStore"] = "feature_repo.store.VersionedRedisOnlineStore"
 EVENTS_SEEN = "events_seen"
+CHOICE = "consent_changed_at"
 PIPELINED = 500
 
 
@@ -49,10 +52,10 @@ class Tombstone:
     """What is left of a row that a withdrawal takes away.
 
     Attributes:
-        version: rows up to it never land again; of this and the version held the greater one stays.
+        version: rows up to it never land again; where `choice` is None the version held stays if it is greater.
         fields: the hash fields to remove, beside the timestamp.
-        choice: field and encoded value of the choice that withdraws: a row made under a later one stays. None for
-            views whose rows do not say under which choice they were made.
+        choice: field and encoded value of the choice that withdraws: rows made under a later one stay, and they alone
+            land again. None for views whose rows do not say under which choice they were made.
     """
 
     key: bytes
@@ -75,10 +78,30 @@ class EncodedRow:
     fields: Mapping[bytes, bytes]
     tombstones: tuple[Tombstone, ...] = ()
 
+    @property
+    def choice(self) -> tuple[bytes, bytes] | None:
+        """Field and encoded value of the choice it was made under; None where the view's rows do not say."""
+        field = feature_field(self.view, CHOICE)
+        return (field, self.fields[field]) if field in self.fields else None
+
+    @property
+    def order(self) -> tuple[int, bytes, tuple[int, int]]:
+        """Of two rows of one key and view the greater one stays: `SET_UNLESS_OLDER`'s order, choice before version."""
+        _, choice = self.choice or (b"", b"")
+        return len(choice), choice[::-1], self.version
+
+    @property
+    def above_tombstone(self) -> tuple[int, int]:
+        """It lands on tombstones of smaller versions than this: by its choice, else by its version."""
+        if self.choice is None:
+            return self.version
+        chosen = decode_value(self.choice[1])
+        return tombstone_version(max(0, chosen) if isinstance(chosen, int) else 0)
+
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """How many rows were set, how many were older than what the store held, and how many tombstones were left."""
+    """How many rows were set, how many lost against what the store held, and how many tombstones were left."""
 
     rows: int
     older: int
@@ -96,7 +119,7 @@ class VersionedRedisOnlineStoreConfig(RedisOnlineStoreConfig):
 
 
 class VersionedRedisOnlineStore(RedisOnlineStore):
-    """Replaces a row on a greater or equal version (a tombstone on a greater one), in one atomic step.
+    """Replaces a row unless it is newer, by choice and version, and a tombstone if that is older; in one atomic step.
 
     Older rows are dropped and counted.
 
@@ -201,18 +224,19 @@ def encode_proto_row(project: str, view: str, row: ProtoRow) -> EncodedRow:
 def _row_arguments(row: EncodedRow, ttl_seconds: int) -> list[bytes]:
     """As `SET_UNLESS_OLDER` takes them."""
     pairs = [part for pair in row.fields.items() for part in pair]
-    return [*_version_arguments(row), *pairs, str(ttl_seconds).encode()]
+    return [*_place(row), encode_version(row.above_tombstone), *pairs, str(ttl_seconds).encode()]
 
 
 def _tombstone_arguments(gone: Tombstone, ttl_seconds: int) -> list[bytes]:
     """As `LEAVE_TOMBSTONE` takes them."""
-    choice = gone.choice or (b"", b"")
-    return [*_version_arguments(gone), str(ttl_seconds).encode(), *choice, *gone.fields]
+    return [*_place(gone), str(ttl_seconds).encode(), *gone.fields]
 
 
-def _version_arguments(written: EncodedRow | Tombstone) -> list[bytes]:
-    view, version = written.view, written.version
-    return [version_field(view), timestamp_field(view), encode_version(version)]
+def _place(written: EncodedRow | Tombstone) -> list[bytes]:
+    """What both scripts take first: the fields of version, time and choice, and the values that are compared."""
+    choice_field, choice = written.choice or (b"", b"")
+    fields = [version_field(written.view), timestamp_field(written.view), choice_field]
+    return [*fields, choice, encode_version(written.version)]
 
 
 def _aware(moment: datetime) -> datetime:

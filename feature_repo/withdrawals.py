@@ -11,10 +11,9 @@ from functools import cache
 from contracts.consent import changed_at_of, granted
 from contracts.features import VIEWS, FeatureType, View
 from contracts.online import encode_value, feature_field, redis_key, tombstone_version
-from feature_repo.store import EncodedRow, Tombstone
+from feature_repo.store import CHOICE, EncodedRow, Tombstone
 
 PURPOSE = "personalization"
-CHOICE = "consent_changed_at"
 PERSONAL_VIEWS = tuple(view for view in VIEWS if view.purpose == PURPOSE)
 
 
@@ -36,7 +35,10 @@ def tombstones_of(project: str, state: str | None, keys: Mapping[str, str]) -> t
 
 
 def keys_of(shopper_id: str, visitor_id: str | None, session_id: str | None) -> dict[str, str]:
-    """The join keys that a consent row names: its own, the user in it, and the newest event's device and session."""
+    """The join keys that a consent row names: its own, the user in it, and the newest event's device and session.
+
+    A user's row names no row of guests on the device: those hang on the device's own consent row (`visitor:`).
+    """
     kind, _, name = shopper_id.partition(":")
     found = {"shopper_id": shopper_id, "visitor_id": visitor_id, "session_id": session_id}
     if kind == "user":

@@ -227,6 +227,45 @@ def test_a_readable_withdrawal_has_taken_the_rows_away(settings: Settings) -> No
 
 
 @pytest.mark.usefixtures("servers")
+def test_a_withdrawal_under_both_keys_takes_the_guests_rows_and_an_old_tab_brings_none_back(
+    settings: Settings,
+) -> None:
+    """The consent of an event with a user counts for the user and for the device; the laptop sends the old grant on."""
+    shoppers = ("user:d", "visitor:d1")
+    granted_at = START - 10**9
+
+    def rows(changed_at: int, seconds: int) -> list[dict[str, Any]]:
+        made = {"newest_event_time": START + seconds * 1_000_000, "consent_changed_at": changed_at}
+        return [{"view": "shopper", "shopper_id": name, "events_seen": 2} | made for name in shoppers]
+
+    def consents(seen: int, seconds: int, personalization: str) -> list[dict[str, Any]]:
+        return [consent(name, seen, seconds, personalization, "d1") for name in shoppers]
+
+    def found() -> list[bool]:
+        return [read(settings, SHOPPER, shopper_id=name).found for name in shoppers]
+
+    def readable(seen: int) -> bool:
+        reads = [read(settings, CONSENT, shopper_id=name) for name in shoppers]
+        return all(row.features["events_seen"] == seen for row in reads)
+
+    with running(settings) as count:
+        produce(settings, *consents(1, -900, "granted"), *rows(granted_at, 0))
+        eventually(lambda: found() == [True, True])
+        produce(settings, *consents(2, 60, "denied"))
+        eventually(lambda: readable(2))
+        assert found() == [False, False]
+        produce(settings, *rows(granted_at, 70))
+        eventually(lambda: count("older") == 2)
+        assert found() == [False, False]
+        produce(settings, *consents(3, 80, "granted"), *rows(START + 80_000_000, 81))
+        eventually(lambda: found() == [True, True])
+        produce(settings, *rows(granted_at, 90))
+        eventually(lambda: count("older") == 4)
+        reads = [read(settings, SHOPPER, shopper_id=name) for name in shoppers]
+        assert [row.version for row in reads] == [(START + 81_000_000, 2)] * 2
+
+
+@pytest.mark.usefixtures("servers")
 def test_a_refused_rewind_is_no_end_and_leaves_no_mark(settings: Settings) -> None:
     client = VersionedRedisOnlineStore().client(online_config(settings))
     produce(settings, session("x1", 1))
