@@ -1,0 +1,1 @@
+"""Benches: what the batch costs as the data grows."""

@@ -1,0 +1,97 @@
+"""`python -m infra.bench batch`: what the batch costs as the data grows → var/reports/bench-batch.json."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from contracts.errors import BraidError
+from contracts.settings import Settings, from_environment
+from infra.bench.batch import Plan, run
+from infra.demo.progress import Progress
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; 1 when a step failed or a promise is broken."""
+    options, settings, console = _parser().parse_args(arguments), from_environment(), Console()
+    plan = Plan()
+    once = replace(
+        plan.once, shoppers=options.shoppers, items=options.items, sessions_per_day=options.sessions_per_day
+    )
+    try:
+        report = run(settings, Plan(tuple(options.factors), once, options.examples), Progress(console))
+    except BraidError as error:
+        console.print(f"The bench stopped: {error}", style="bold red", highlight=False)
+        return 1
+    path = write(settings, report)
+    show(console, report)
+    console.print(f"{path}", highlight=False, soft_wrap=True)
+    return 1 if report["broken"] else 0
+
+
+def write(settings: Settings, report: Mapping[str, Any]) -> Path:
+    """Write the report, whole or not at all."""
+    path = settings.reports / "bench-batch.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}")
+    fresh.write_text(json.dumps(report, indent=1, default=str) + "\n")
+    fresh.replace(path)
+    return path
+
+
+def show(console: Console, report: Mapping[str, Any]) -> None:
+    """Each step's cost and slopes, and what is broken."""
+    factors = list(report["data"]["factors"])
+    table = Table(title="The batch, without start-up")
+    for name in ("step", *(f"{factor}x: s, CPU-s, MiB" for factor in factors), "slope: s, CPU-s"):
+        table.add_column(name)
+    for name, step in report["steps"].items():
+        costs = (step["at"][factor] for factor in factors)
+        slope = step["slope"]
+        cells = (f"{c['work']['seconds']}, {c['work']['cpu_seconds']}, {c['peak_mib']:,}" for c in costs)
+        table.add_row(name, *cells, f"{slope['seconds']}, {slope['cpu_seconds']}")
+    console.print(table)
+    examples = report["training_set_1m"]
+    console.print(
+        f"{examples['examples']:,} examples: {examples['seconds']} s, {examples['cpu_seconds']} CPU-s, "
+        f"{examples['peak_mib']:,} MiB; of {examples['sample']['examples']:,} recomputed "
+        f"{examples['sample']['differences']} differ",
+        highlight=False,
+    )
+    for promise in report["broken"]:
+        console.print(f"BROKEN: {promise}", style="bold red", highlight=False)
+
+
+def _parser() -> argparse.ArgumentParser:
+    plan = Plan()
+    parser = argparse.ArgumentParser(prog="infra.bench", description=__doc__)
+    batch = parser.add_subparsers(required=True).add_parser(
+        "batch", help="the batch at 1, 4 and 16x the data"
+    )
+    batch.add_argument(
+        "--factors",
+        type=int,
+        nargs="+",
+        default=plan.factors,
+        help="at least two; the slope is of the last two",
+    )
+    batch.add_argument(
+        "--examples", type=int, default=plan.examples, help="least rows of the large training set"
+    )
+    group = batch.add_argument_group("the shop at 1x")
+    group.add_argument("--shoppers", type=int, default=plan.once.shoppers)
+    group.add_argument("--items", type=int, default=plan.once.items)
+    group.add_argument("--sessions-per-day", type=int, default=plan.once.sessions_per_day)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
