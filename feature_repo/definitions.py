@@ -23,6 +23,8 @@ REGISTERED = (*VIEWS, ITEM)
 """Item features are columns of the snapshot, not rows of the online store: they are there for training alone."""
 EVENT_TIMESTAMP = "event_timestamp"
 CREATED_TIMESTAMP = "created_timestamp"
+ROWS, PLACE = "rows", "place"
+"""Tags of a source whose query picks one of the rows of an instant: its table as it is, and the column it picks by."""
 
 
 def entities() -> list[Entity]:
@@ -59,6 +61,7 @@ def source_of(view: View, settings: Settings) -> SparkSource:
     return SparkSource(
         name=view.table,
         query=_history(view, settings),
+        tags=_told_apart(view, settings),
         timestamp_field=EVENT_TIMESTAMP,
         created_timestamp_column=CREATED_TIMESTAMP,
     )
@@ -81,7 +84,7 @@ def _history(view: View, settings: Settings) -> str:
 
     Feast joins every row of the newest instant, so two events of one microsecond would double an example.
     """
-    table = f"delta.`{table_named(view.table).path(settings)}`"
+    table = _table(view, settings)
     if view.strand is Strand.BATCH:
         return f"select * from {table}"
     keys = ", ".join((*view.join_keys, EVENT_TIMESTAMP, CREATED_TIMESTAMP))
@@ -89,3 +92,12 @@ def _history(view: View, settings: Settings) -> str:
         f"select *, row_number() over (partition by {keys} order by events_seen desc) as place from {table}"
     )
     return f"select * from ({ranked}) where place = 1"
+
+
+def _told_apart(view: View, settings: Settings) -> dict[str, str]:
+    """For our own join, which tells rows of one instant apart without ranking the whole table."""
+    return {ROWS: _table(view, settings), PLACE: "events_seen"} if view.strand is Strand.STREAM else {}
+
+
+def _table(view: View, settings: Settings) -> str:
+    return f"delta.`{table_named(view.table).path(settings)}`"

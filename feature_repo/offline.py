@@ -1,13 +1,15 @@
 """Feast's Spark offline store with a leaner point-in-time join.
 
 Stock Feast joins each label with every earlier row of its entity and carries all columns through three
-evaluations of that join. Here the newest row's time is found first, over keys and times alone, and its columns
-are joined once, by equality: the same rows, in a fraction of the time. Rows are matched by their keys rather than
-by the keys' concatenation, so ("a1", "2") and ("a", "12") stay apart.
+evaluations of that join. Here a label and the rows of its entity stand in one line of time, ordered by when each was known,
+and the newest row so far is a running maximum over keys and times alone: a shopper's thousand rows meet their
+thousand labels in one pass, not in a million pairs. Columns are joined once, by equality, and only of the rows that a
+label found. Rows are matched by their keys rather than by the keys' concatenation, so ("a1", "2") and ("a", "12") stay apart.
 """
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -22,37 +24,56 @@ from feast.infra.offline_stores.offline_store import RetrievalMetadata
 from feast.infra.registry.base_registry import BaseRegistry
 from pyspark.sql import DataFrame
 
+from feature_repo.definitions import PLACE, ROWS
+
+BROADCAST_LABELS = 2_000_000
+"""Hashes of the rows that so many labels find fit into a driver's heap (about 60 bytes each); above, Spark sorts them."""
+
 # Feast renders it (Jinja) with one entry of `featureviews` a view.
 NEWEST_ROW_JOIN = """
 WITH labels AS (SELECT * FROM {{ left_table_query_string }})
 {% for view in featureviews %}
 {% set keys = view.entities | join(', ') %}
+{% set created = 'feature_created' if filter_by_created_timestamp else 'feature_timestamp' %}
+{% set row = keys + ', feature_timestamp, feature_created, feature_place' %}
 , {{ view.name }}__source AS (
     SELECT {{ view.entity_selections | join(', ') }},
         {{ view.timestamp_field }} AS feature_timestamp,
-        {{ view.created_timestamp_column }} AS feature_created
+        {{ view.created_timestamp_column }} AS feature_created,
+        {{ view.place }} AS feature_place
         {% for feature in view.features %}, {{ feature }} AS {{ view.name }}__{{ feature }}{% endfor %}
-    FROM {{ view.table_subquery }}
+    FROM {{ view.rows }}
     WHERE {{ view.timestamp_field }} <= TIMESTAMP '{{ view.max_event_timestamp }}'
     {% if view.ttl %}AND {{ view.timestamp_field }} >= TIMESTAMP '{{ view.min_event_timestamp }}'{% endif %}
-), {{ view.name }}__newest AS (
-    SELECT {{ keys }}, label_timestamp, MAX(feature_timestamp) AS feature_timestamp
-    FROM (SELECT DISTINCT {{ keys }}, {{ entity_df_event_timestamp_col }} AS label_timestamp FROM labels)
-    INNER JOIN (SELECT {{ keys }}, feature_timestamp, feature_created FROM {{ view.name }}__source) USING ({{ keys }})
-    WHERE feature_timestamp <= label_timestamp
-    {% if view.ttl %}AND feature_timestamp >= label_timestamp - {{ view.ttl }} * INTERVAL '1' SECOND{% endif %}
-    {% if filter_by_created_timestamp %}AND feature_created <= label_timestamp{% endif %}
-    GROUP BY {{ keys }}, label_timestamp
-), {{ view.name }}__ranked AS (
-    SELECT *, ROW_NUMBER() OVER (PARTITION BY {{ keys }}, label_timestamp ORDER BY feature_created DESC) AS place
-    FROM {{ view.name }}__newest INNER JOIN {{ view.name }}__source USING ({{ keys }}, feature_timestamp)
-    {% if filter_by_created_timestamp %}WHERE feature_created <= label_timestamp{% endif %}
+), {{ view.name }}__moments AS (
+    SELECT {{ keys }}, GREATEST(feature_timestamp, {{ created }}) AS moment, FALSE AS is_label,
+        STRUCT(feature_timestamp, feature_created, feature_place) AS row
+    FROM {{ view.name }}__source
+    UNION ALL
+    SELECT DISTINCT {{ keys }}, {{ entity_df_event_timestamp_col }}, TRUE, NULL FROM labels
+    WHERE {% for key in view.entities %}{{ key }} IS NOT NULL{% if not loop.last %} AND {% endif %}{% endfor %}
+
+), {{ view.name }}__found AS (
+    SELECT {{ keys }}, moment AS label_timestamp, newest.*
+    FROM (
+        SELECT {{ keys }}, moment, is_label, MAX(row) OVER (
+            PARTITION BY {{ keys }} ORDER BY moment, is_label ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) AS newest
+        FROM {{ view.name }}__moments
+    )
+    WHERE is_label AND newest IS NOT NULL
+    {% if view.ttl %}AND newest.feature_timestamp >= moment - {{ view.ttl }} * INTERVAL '1' SECOND{% endif %}
+), {{ view.name }}__wanted AS (
+    SELECT xxhash64({{ row }}) AS wanted FROM {{ view.name }}__found
+), {{ view.name }}__rows AS (
+    SELECT {% if view.broadcast %}/*+ BROADCAST({{ view.name }}__wanted) */{% endif %} {{ view.name }}__source.*
+    FROM {{ view.name }}__source LEFT SEMI JOIN {{ view.name }}__wanted ON xxhash64({{ row }}) = wanted
 ), {{ view.name }}__joined AS (
     SELECT {{ keys }}, label_timestamp AS {{ entity_df_event_timestamp_col }}
         {% for feature in view.features %}
         , {{ view.name }}__{{ feature }} AS {% if full_feature_names %}{{ view.name }}__{% endif %}{{ feature }}
         {% endfor %}
-    FROM {{ view.name }}__ranked WHERE place = 1
+    FROM {{ view.name }}__found INNER JOIN {{ view.name }}__{{ 'rows' if view.broadcast else 'source' }} USING ({{ row }})
 )
 {% endfor %}
 SELECT {{ final_output_feature_names | join(', ') }}
@@ -92,11 +113,12 @@ class NewestRowSparkOfflineStore(SparkOfflineStore):
         time_column = "event_timestamp"
         labels = offline_utils.get_temp_entity_table_name()
         entity_df.createOrReplaceTempView(labels)
-        span = _span(entity_df, time_column)
+        first, last, count = _span(entity_df, time_column)
+        contexts = offline_utils.get_feature_view_query_context(
+            feature_refs, feature_views, registry, project, (first, last)
+        )
         query = offline_utils.build_point_in_time_query(
-            offline_utils.get_feature_view_query_context(
-                feature_refs, feature_views, registry, project, span
-            ),
+            _joined_views(contexts, feature_views, count),
             left_table_query_string=labels,
             entity_df_event_timestamp_col=time_column,
             entity_df_columns=dict.fromkeys(entity_df.columns).keys(),
@@ -110,12 +132,44 @@ class NewestRowSparkOfflineStore(SparkOfflineStore):
             query=query,
             full_feature_names=full_feature_names,
             config=config,
-            metadata=RetrievalMetadata(feature_refs, keys, *span),
+            metadata=RetrievalMetadata(feature_refs, keys, first, last),
         )
 
 
-def _span(entity_df: DataFrame, column: str) -> tuple[datetime, datetime]:
-    found = entity_df.selectExpr(f"MIN({column}) AS first", f"MAX({column}) AS last").first()
+@dataclass(frozen=True)
+class JoinedView(offline_utils.FeatureViewQueryContext):
+    """What the template needs beside Feast's own context.
+
+    Attributes:
+        rows: the table's rows, those of one instant and created time among them.
+        place: the column that tells these apart: the greatest holds.
+        broadcast: whether the wanted rows' hashes are sent to every task.
+    """
+
+    rows: str
+    place: str
+    broadcast: bool
+
+
+def _joined_views(
+    contexts: list[offline_utils.FeatureViewQueryContext], views: list[FeatureView], labels: int
+) -> list[offline_utils.FeatureViewQueryContext]:
+    sources = {view.projection.name_to_use(): view.batch_source for view in views}  # type: ignore[no-untyped-call]
+    joined: list[offline_utils.FeatureViewQueryContext] = []
+    for context in contexts:
+        tags = getattr(sources[context.name], "tags", {})
+        rows, place = tags.get(ROWS, context.table_subquery), tags.get(PLACE, "0")
+        joined.append(
+            JoinedView(**asdict(context), rows=rows, place=place, broadcast=labels <= BROADCAST_LABELS)
+        )
+    return joined
+
+
+def _span(entity_df: DataFrame, column: str) -> tuple[datetime, datetime, int]:
+    """The first and the last time of the labels, and how many there are."""
+    found = entity_df.selectExpr(
+        f"MIN({column}) AS first", f"MAX({column}) AS last", "COUNT(*) AS labels"
+    ).first()
     if found is None or found["first"] is None:
         raise ValueError("there are no label rows to join features to")
-    return found["first"], found["last"]
+    return found["first"], found["last"], found["labels"]

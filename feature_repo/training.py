@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 from feast import FeatureStore
+from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.functions import col, concat, count, count_distinct, expr, greatest, lit, unix_micros, when
 from pyspark.sql.types import DoubleType, LongType, StringType, StructField, StructType
@@ -63,7 +64,8 @@ def write_training_set(
     Raises:
         TrainingSetError: there are no label rows, or an example is missing or doubled.
     """
-    labels = label_rows(spark, settings, cut, label_days)
+    # Feast's query reads them four times, and each time they would be joined with consent again.
+    labels = label_rows(spark, settings, cut, label_days).persist(StorageLevel.MEMORY_AND_DISK)
     if labels.isEmpty():
         raise TrainingSetError(
             f"gold_label_rows has no rows in the {label_days} days to {cut.on} of shoppers who grant at that cut"
@@ -73,7 +75,9 @@ def write_training_set(
         with_derived(under_the_choice(examples_of(store, labels))).write.format("delta").mode("overwrite")
     )
     writer.option("overwriteSchema", "true").save(target)
-    return _checked(labels, spark.read.format("delta").load(target))
+    rows = _checked(labels, spark.read.format("delta").load(target))
+    labels.unpersist()
+    return rows
 
 
 def label_rows(spark: SparkSession, settings: Settings, cut: Cut, label_days: int) -> DataFrame:
