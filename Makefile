@@ -5,7 +5,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 PYTHON := .venv/bin/python
 
-.PHONY: help setup up down status demo parity data-faults bench-batch test prove lint contracts-check clean
+.PHONY: help setup up down status demo parity data-faults bench-batch test prove contracts-check lint clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name what; do printf '  make %-15s %s\n' "$$name" "$$what"; done
@@ -31,11 +31,11 @@ parity: setup ## every stored value in the reference, Spark and Flink; consent a
 data-faults: setup ## faults planted into clean days: what the door and the gates catch, and what the gates cost
 	@$(PYTHON) -m infra.faults
 
-test: setup lint ## every check: style, types, imports, then the tests with the real servers
-	@$(PYTHON) -m pytest
-
 bench-batch: setup ## the batch at 1, 4 and 16 times the data, and a training set of a million examples (about half an hour)
 	@$(PYTHON) -m infra.bench batch
+
+test: setup lint ## every check: style, types, imports, then the tests with the real servers
+	@$(PYTHON) -m pytest
 
 prove: demo parity data-faults bench-batch ## the long proofs; each writes a report under var/reports
 

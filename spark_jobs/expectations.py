@@ -25,7 +25,6 @@ from great_expectations.expectations.core.expect_column_values_to_be_between imp
 )
 
 DAY = "cut_on"
-SOURCE = "gates"
 SHOWN_RUNS = 3
 """Of each gate, in the index of Data Docs."""
 logging.getLogger("great_expectations").setLevel(logging.WARNING)
@@ -65,7 +64,10 @@ def _forget(results: Path) -> None:
 
 
 def _validation(context: Any, gate: Gate, rules: Sequence[Rule]) -> Any:
-    """The gate's suite over a pandas batch, stored anew so that the documents follow the declarations."""
+    """The gate's suite over a pandas batch, stored anew so that the documents follow the declarations.
+
+    Each gate has a data source of its own: storing one anew drops its assets, and definitions that name them cannot be read.
+    """
     # Updating what is stored compares all expectations with each other: a second for a hundred of them.
     for stored in (context.validation_definitions, context.suites):
         if any(one.name == gate.value for one in stored.all()):
@@ -73,7 +75,7 @@ def _validation(context: Any, gate: Gate, rules: Sequence[Rule]) -> Any:
     suite = context.suites.add(
         gx.ExpectationSuite(name=gate.value, expectations=[_expectation(rule) for rule in rules])
     )
-    source = context.data_sources.add_or_update_pandas(name=SOURCE)
+    source = context.data_sources.add_or_update_pandas(name=gate.value)
     batch = source.add_dataframe_asset(name=gate.value).add_batch_definition_whole_dataframe("days")
     return context.validation_definitions.add(
         gx.ValidationDefinition(name=gate.value, data=batch, suite=suite)

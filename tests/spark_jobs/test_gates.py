@@ -17,11 +17,12 @@ from shop import SOURCE, at, bronze, event, update, write_days
 from contracts.alarms import alarms_file
 from contracts.columns import spark_catalog_ddl
 from contracts.errors import GateError
-from contracts.expectations import INGEST, RULES, rules_of
+from contracts.expectations import FEATURES, INGEST, ONLINE, RULES, rules_of
 from contracts.features import USER, FeatureType
 from contracts.settings import Settings
 from spark_jobs import gate_rows, gold_gate, silver_rows
 from spark_jobs.bronze import run_bronze
+from spark_jobs.expectations import judge
 from spark_jobs.gates import Counted, measure, pass_gate
 from spark_jobs.run import Run
 from spark_jobs.silver import run_silver
@@ -218,3 +219,13 @@ def test_features_that_cannot_be_are_refused_and_taken_back(
         with pytest.raises(GateError, match=next(iter(broken))):
             write(**broken)
         assert kept() == [2]
+
+
+def test_every_gate_judges_again_after_the_others(tmp_path: Path) -> None:
+    """What one gate stores leaves the others' readable: a broken rule is found on the second day as on the first."""
+    settings = Settings(var=tmp_path)
+    for on in (DAY, DAY + timedelta(days=1)):
+        for gate in (INGEST, FEATURES, ONLINE):
+            rules = [rule for rule in RULES if rule.gate == gate]
+            numbers = dict.fromkeys((rule.name for rule in rules), None) | {rules[0].name: 1e9}
+            assert judge(settings, gate, rules, {on: numbers}) == [(rules[0].name, on)]
