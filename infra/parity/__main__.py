@@ -33,6 +33,14 @@ MOST_MS = 1_000
 IDLE = timedelta(minutes=5)
 """Days go by in seconds here: a partition that is silent for one is behind, not idle, and must hold the windows back."""
 CHANGES = 10_000
+HELD = (
+    "gold_user_features",
+    "gold_session_features",
+    "gold_shopper_features",
+    "gold_training_examples",
+    "gold_recommendations",
+)
+"""Tables that a choice about consent is held against; there are embeddings only where the model makes them."""
 LEAST_VALUES, LEAST_NON_DEFAULT = 1_000_000, 1_000
 LEAST_ROWS = dict.fromkeys((SESSION.name, SHOPPER.name, USER.name, "derived"), 100)
 """Of the rows that decisions used."""
@@ -139,6 +147,8 @@ def broken(figures: dict[str, Any]) -> list[str]:
     watched = consent["readable_ms"]["count"] + consent["unread"]
     told += [f"only {consent['changes']:,} choices about consent"] if consent["changes"] < CHANGES else []
     told += [f"{watched:,} of {consent['changes']:,} watched"] if watched != consent["changes"] else []
+    tables = consent["tables"] | consent["tables_as_of_later"]
+    told += [f"{name} has no row to look at" for name in HELD if not tables.get(name, {}).get("rows")]
     told += ["no withdrawal was asked about"] if not consent["withdrawals_asked"] else []
     told += [f"{consent['violations']} violations of consent"] if consent["violations"] else []
     told += [f"{consent['unread']} choices could not be read"] if consent["unread"] else []

@@ -59,8 +59,11 @@ def _check(rows: pa.Table, forbidden: Mapping[str, Sequence[str]]) -> TableRows:
 
 
 def _rows(settings: Settings, name: str) -> pa.Table:
-    """The rows of the day's cut; the training set is one set, of that cut."""
-    table = DeltaTable(str(table_named(name).path(settings)))
+    """The rows of the day's cut; the training set is one set, of that cut. A model without vectors leaves no embeddings."""
+    path = str(table_named(name).path(settings))
+    if not DeltaTable.is_deltatable(path):
+        return pa.table({})
+    table = DeltaTable(path)
     whole = table.to_pyarrow_table()
     if "cut_on" not in whole.column_names:
         return whole

@@ -19,7 +19,7 @@ from contracts.events import read_event
 from contracts.features import ITEM, SHOPPER
 from contracts.settings import Settings
 from contracts.tables import table_named
-from infra.parity.__main__ import broken
+from infra.parity.__main__ import HELD, broken
 from infra.parity.compare import Compared
 from infra.parity.consent_day import GRANT, ON, WITHDRAW, catalog, change, history, night, shoppers, turns
 from infra.parity.consent_tables import TableRows, check_tables
@@ -120,6 +120,8 @@ GOOD: dict[str, Any] = {
         "unread": 0,
         "withdrawals_asked": 1,
         "readable_ms": {"count": 10_000, "p99": 400.0},
+        "tables": {name: {"rows": 1, "violations": 0} for name in HELD},
+        "tables_as_of_later": {},
     },
 }
 
@@ -141,6 +143,7 @@ def test_a_choice_that_stays_unread_and_a_day_of_few_choices_break_it() -> None:
         (("decision_rows", "shopper"), 99),
         (("consent", "violations"), 1),
         (("consent", "withdrawals_asked"), 0),
+        (("consent", "tables", "gold_recommendations", "rows"), 0),
         (("consent", "readable_ms", "count"), 9_999),
         (("consent", "readable_ms", "p99"), 1_001.0),
     ],
