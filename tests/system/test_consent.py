@@ -106,7 +106,8 @@ class Shop:
         assert _ids(contextual) == ["c", "d", "b"]
         for answer in (popular, contextual):
             assert answer["degraded"]["cause"] == "no consent for personalization"
-            assert answer["features"] == {"session": NOTHING, "shopper": NOTHING, "user": NOTHING}
+            nothing = dict.fromkeys(("session", "shopper", "user"), NOTHING)
+            assert answer["features"] == nothing | {"stage": None}
 
     def materialize(self, cut: Cut) -> None:
         assert materialize(apply(self.settings), self.settings, cut) == ["user", "user_embedding"]
@@ -178,7 +179,8 @@ def test_withdrawn_is_gone_and_a_new_grant_starts_empty(shop: Shop) -> None:
     before = shop.ask()
     assert (before["degraded"]["rung"], _ids(before)[0]) == ("full", "c")
     assert "d" not in _ids(before)
-    assert all(state["found"] for state in before["features"].values())
+    assert all(before["features"][view]["found"] for view in ("session", "shopper", "user"))
+    assert before["features"]["stage"] == "browsing"
 
     # Withdrawn: from the moment it can be read, there is nothing else to read.
     shop.send("consent_update", "e3", 60, consent="denied", chosen_at=60)
