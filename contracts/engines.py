@@ -24,6 +24,11 @@ PORT_VARIABLE = "PYSPARK_GATEWAY_PORT"
 SECRET_VARIABLE = "PYSPARK_GATEWAY_SECRET"  # noqa: S105  (a name, not a secret)
 MASTER = "local[2]"
 DRIVER_HEAP = "1500m"
+SHUFFLE_PARTITIONS = "spark.sql.shuffle.partitions"
+PARTITION_BYTES = 4 * 2**20
+"""Of compressed columns a shuffle partition takes: about 75,000 events, which as rows, twice, fit beside each other in
+`DRIVER_HEAP`, and of which fewer groups come than an aggregate of lists keeps in memory."""
+LEAST_PARTITIONS = 2
 
 
 def spark_conf(settings: Settings) -> dict[str, str]:
@@ -69,7 +74,9 @@ def _sql_conf(settings: Settings) -> dict[str, str]:
         "spark.sql.warehouse.dir": str(settings.var / "spark" / "warehouse"),
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.ansi.enabled": "true",
-        "spark.sql.shuffle.partitions": "2",
+        SHUFFLE_PARTITIONS: str(LEAST_PARTITIONS),
+        # A broadcast is made while the rest of its query waits, be it a million rows on a busy machine.
+        "spark.sql.broadcastTimeout": "3600",
         "spark.sql.adaptive.enabled": "false",
         # Lists per user or item: the default sorts all rows beyond 128 groups.
         "spark.sql.objectHashAggregate.sortBased.fallbackThreshold": "100000",
@@ -79,6 +86,12 @@ def _sql_conf(settings: Settings) -> dict[str, str]:
         "spark.databricks.delta.snapshotPartitions": "1",
         "spark.databricks.delta.properties.defaults.checkpointInterval": "50",
     }
+
+
+def shuffle_partitions(*tables: Path) -> str:
+    """For `SHUFFLE_PARTITIONS`: what the largest of these folders of Parquet files asks for; a day's few stay at two."""
+    sizes = (sum(file.stat().st_size for file in table.rglob("*.parquet")) for table in tables)
+    return str(max(LEAST_PARTITIONS, -(-max(sizes) // PARTITION_BYTES)))
 
 
 @contextmanager

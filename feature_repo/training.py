@@ -20,8 +20,18 @@ from pyspark.sql.types import DoubleType, LongType, StringType, StructField, Str
 
 from contracts.consent import granted_sql
 from contracts.cuts import Cut
+from contracts.engines import SHUFFLE_PARTITIONS, shuffle_partitions
 from contracts.errors import BraidError
-from contracts.features import DERIVED, FEATURE_SERVICE, SESSION, SHOPPER, FeatureType, Request, derive
+from contracts.features import (
+    DERIVED,
+    FEATURE_SERVICE,
+    SERVICE_VIEWS,
+    SESSION,
+    SHOPPER,
+    FeatureType,
+    Request,
+    derive,
+)
 from contracts.settings import Settings
 from contracts.tables import table_named
 
@@ -64,6 +74,10 @@ def write_training_set(
     Raises:
         TrainingSetError: there are no label rows, or an example is missing or doubled.
     """
+    tables = ("gold_label_rows", *(view.table for view in SERVICE_VIEWS))
+    spark.conf.set(
+        SHUFFLE_PARTITIONS, shuffle_partitions(*(table_named(table).path(settings) for table in tables))
+    )
     # Feast's query reads them four times, and each time they would be joined with consent again.
     labels = label_rows(spark, settings, cut, label_days).persist(StorageLevel.MEMORY_AND_DISK)
     if labels.isEmpty():

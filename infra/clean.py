@@ -10,7 +10,7 @@ from contracts.settings import ROOT, Settings
 from infra.demo.state import WIPED
 
 # Everything that any room writes under `var`.
-STATE = (*WIPED, "backfill", "reports", "spark", ".setup.lock")
+STATE = (*WIPED, "backfill", "bench", "reports", "spark", ".setup.lock")
 
 
 class CleanError(BraidError):

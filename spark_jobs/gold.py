@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 
 from contracts.clock import to_micros
 from contracts.cuts import Cut
+from contracts.engines import SHUFFLE_PARTITIONS, shuffle_partitions
 from contracts.errors import GateError, SourceError
 from contracts.events import LEAD_FIELDS
 from contracts.expectations import FEATURES
@@ -71,6 +72,8 @@ def run_gold(run: Run) -> None:
     for rule, on in refused(run.settings, run.days):
         raise GateError(f"cut {on} was refused at ingest (rule {rule}): run silver again first")
     silver = _silver(run)
+    events = table_named("silver_events").path(run.settings)
+    run.spark.conf.set(SHUFFLE_PARTITIONS, shuffle_partitions(events))
     pass_gate(run, FEATURES, (Counted("silver_events", _copies(run, silver), "cut_on"),))
     with gold_gate.judged(run):
         _write(run, silver)

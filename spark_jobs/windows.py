@@ -30,7 +30,9 @@ def at_cuts(
         events: usable events with `event_on`, `cut_on` (the first cut that holds the event), and the cuts `valid_from` to
             `valid_to` in which it may be used.
     """
-    days = events.groupBy(entity, *SEEN).agg(*(F.expr(_of_day(feature, first)) for feature in features))
+    # An entity's events come together once; its days and its windows are then made where they stand.
+    placed = events.repartition(entity)
+    days = placed.groupBy(entity, *SEEN).agg(*(F.expr(_of_day(feature, first)) for feature in features))
     cuts = F.sequence(
         F.greatest(F.col("cut_on"), F.col("valid_from"), F.lit(first)),
         F.least(F.col("valid_to"), F.lit(last)),
