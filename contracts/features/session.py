@@ -30,7 +30,7 @@ LAST_ITEMS = 20
 
 CONSENT = View(
     name="consent",
-    scope="every event of the shopper (user, else visitor), whatever it grants",
+    scope="every event of the device and, under its own key, of the user, whatever it grants",
     strand=Strand.STREAM,
     join_keys=("shopper_id",),
     features=(
