@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,6 +15,7 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
+from contracts.engines import shuffle_partitions
 from contracts.features import SERVICE_VIEWS, SESSION, USER, FeatureType, View
 from contracts.settings import Settings
 from contracts.tables import table_named
@@ -187,6 +189,18 @@ def test_a_copied_lake_and_its_sample(small: Settings, tmp_path: Path) -> None:
     found = recompute(target, 10)
     assert (found.examples, found.joined, found.differences) == (3, 9, 1)
     assert rows_in(target, USER.table) == 3
+
+
+def test_shuffles_grow_with_the_largest_table(tmp_path: Path) -> None:
+    """A partition takes 4 MiB: 9 MiB in two days' files are 3 partitions; an empty one stays at two."""
+    for name, sizes in {"large": (5, 4), "small": (0,)}.items():
+        for day, mebibytes in enumerate(sizes):
+            file = tmp_path / name / f"event_on={day}" / "part.parquet"
+            file.parent.mkdir(parents=True)
+            file.write_bytes(b"")
+            os.truncate(file, mebibytes * 2**20)
+    assert shuffle_partitions(tmp_path / "small", tmp_path / "large") == "3"
+    assert shuffle_partitions(tmp_path / "small") == "2"
 
 
 def test_a_report_is_written_whole(settings: Settings, tmp_path: Path) -> None:
