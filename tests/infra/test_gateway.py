@@ -157,8 +157,16 @@ def test_nothing_is_lost_when_it_is_stopped_in_mid_stream(
     pid = next(unit.pid for unit in stack.status() if unit.name == "gateway")
     assert pid is not None
     os.kill(pid, number)
+    wait_for_end(stack)  # told to stop, it drains first, and until then there is nothing to start
     stack.up(["gateway"])
     found = [event["event_id"] for event in wait_for_events(events, v, set(ids))]
     assert list(dict.fromkeys(found)) == ids  # the first of each are in order
     if number == signal.SIGTERM:
         assert found == ids  # drained: nothing twice
+
+
+def wait_for_end(stack: LocalStack) -> None:
+    end = time.monotonic() + LIMIT_SECONDS
+    while any(unit.name == "gateway" and unit.pid is not None for unit in stack.status()):
+        assert time.monotonic() < end, "the gateway did not end"
+        time.sleep(0.05)
