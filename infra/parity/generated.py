@@ -39,7 +39,7 @@ DELAYS = (
 class Crowd:
     """How many visitors, over how many items; visits begin in the `hours` around the midnight that ends the first day."""
 
-    visitors: int = 4000
+    visitors: int = 6500
     items: int = 1400
     first_day: date = date(2011, 10, 3)
     hours: int = 6
