@@ -1,6 +1,7 @@
 """`python -m spark_jobs.rehearse`: many runs one after the other in one Spark application, asked for on standard input.
 
-A line asks for a run, `{"jobs": ["bronze", "silver"], "source": "days:online-retail", "from": "2011-08-23", "cut": "2011-08-23"}`;
+A line asks for a run, `{"jobs": ["bronze", "silver"], "source": "days:online-retail", "from": "2011-08-23", "cut": "2011-08-23",
+"gated": true}`;
 a line that begins with `ANSWER` tells what came of it: what the command's report says, its exit code, and the rules that
 refused the cut. Each run is what the command `python -m spark_jobs` does, without its start.
 """
@@ -31,7 +32,8 @@ def answers(spark: SparkSession, settings: Settings, asked: Iterable[str]) -> It
     for line in asked:
         wanted = json.loads(line)
         cut = date.fromisoformat(wanted["cut"])
-        run = Run(spark, settings, date.fromisoformat(wanted["from"]), cut, None, wanted["source"])
+        first = date.fromisoformat(wanted["from"])
+        run = Run(spark, settings, first, cut, source=wanted["source"], gated=wanted["gated"])
         seen = _size(settings)
         answer: dict[str, Any] = {"code": 0, "error": None}
         try:

@@ -23,6 +23,7 @@ class Run:
     Attributes:
         consent_as_of: choices received before it count; None: for each cut those received before its publication.
         source: where bronze reads: `kafka`, or `days:<name>`.
+        gated: False only where the gates' cost is measured: the same run without them.
         rows: table → rows its last commit of this run wrote.
     """
 
@@ -32,6 +33,7 @@ class Run:
     cut: date
     consent_as_of: datetime | None = None
     source: str = KAFKA
+    gated: bool = True
     rows: dict[str, int] = field(default_factory=dict)
 
     @property

@@ -44,6 +44,9 @@ def run_silver(run: Run) -> None:
     """
     silver = run.read("silver_catalog")
     known = None if silver is None else rows.items_of(silver.where(f"effective_on < DATE'{run.first}'"))
+    if not run.gated:
+        _write(run, _events(run), _catalog(run, known))
+        return
     with _kept(known) as earlier, _kept(_catalog(run, earlier)) as catalog, _kept(_rejected(run)) as rejected:
         assert catalog is not None
         assert rejected is not None

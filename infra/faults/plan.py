@@ -16,7 +16,9 @@ HISTORY_FROM = date(2011, 6, 20)
 CLEAN_FROM, CLEAN_TO = date(2011, 8, 1), date(2011, 8, 30)
 """Thirty days in a row, Saturdays and a bank holiday among them, on which the real shop was closed."""
 COPIES = 16
-COST_FROM, COST_ON = date(2011, 8, 22), date(2011, 8, 24)
+COST_FROM, COST_ON = date(2011, 7, 25), date(2011, 8, 24)
+"""A month, which gold looks back on."""
+ROUNDS = 5
 OWN = ("event_id", "visitor_id", "user_id", "session_id")
 
 

@@ -58,13 +58,19 @@ class Rehearsal:
     source: str
     process: subprocess.Popen[str]
 
-    def run(self, jobs: Sequence[str], first: date, cut: date) -> Answer:
-        """Run the jobs over a range of cuts.
+    def run(self, jobs: Sequence[str], first: date, cut: date, gated: bool = True) -> Answer:
+        """Run the jobs over a range of cuts, with the gates or without.
 
         Raises:
             RehearsalError: it failed otherwise than by a gate.
         """
-        asked = {"jobs": list(jobs), "source": f"days:{self.source}", "from": str(first), "cut": str(cut)}
+        asked = {
+            "jobs": list(jobs),
+            "source": f"days:{self.source}",
+            "from": str(first),
+            "cut": str(cut),
+            "gated": gated,
+        }
         stdin, stdout = self.process.stdin, self.process.stdout
         assert stdin is not None
         assert stdout is not None

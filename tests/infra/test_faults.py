@@ -17,6 +17,7 @@ from contracts.catalog import CATALOG_FIELDS, read_catalog
 from contracts.door import Admitted, admit
 from contracts.events import EVENT_FIELDS, ITEM_FIELDS
 from infra.faults.__main__ import BY_HAND, broken_promises, report_of
+from infra.faults.cost import cost_figures
 from infra.faults.door import bad_records
 from infra.faults.edits import plant
 from infra.faults.fault import DEFAULT_DAY, Edit, Expected, Fault, FaultError, read_faults
@@ -253,6 +254,20 @@ def test_the_larger_shop_has_each_visit_by_another_shopper() -> None:
     assert len({one["event_id"] for one in day.events}) == 33
     assert {one["visitor_id"] for one in day.events} == {"v~0", "v~1", "v~2"}
     assert day.catalog == [UPDATE]
+
+
+def test_gates_cost_what_a_run_without_them_saves() -> None:
+    runs = [({"silver": gated, "gold": 6.0}, {"silver": 3.0, "gold": 6.0}) for gated in (4.0, 4.0, 19.0)]
+    gates = [{"gate": "ingest", "seconds": seconds} for seconds in (0.5, 0.7, 9.0)]
+    figures = cost_figures(runs, gates, {"rounds": 3})
+    assert figures["gate_cost_ratio"] == 0.1
+    assert figures["gate_cost"] == {
+        "rounds": 3,
+        "share_of_each_round": [0.1, 0.1, 0.64],
+        "batch_seconds": {"silver": 4.0, "gold": 6.0},
+        "batch_seconds_without_gates": {"silver": 3.0, "gold": 6.0},
+        "judging_seconds": {"ingest": 0.7},
+    }
 
 
 def test_the_report_counts_and_names_what_was_missed() -> None:
