@@ -14,6 +14,7 @@ from heapq import nsmallest
 from typing import Any, Protocol
 
 from contracts.clock import EPOCH
+from contracts.consent import withdrawn_at
 from contracts.features import (
     DAY_MICROS,
     ByDay,
@@ -37,6 +38,7 @@ Event = Mapping[str, Any]
 COMPUTED_COLUMNS: dict[str, Callable[[Event], Any]] = {
     "event_hour": lambda event: str(event["event_time"] // (DAY_MICROS // 24) % 24),
     "session_key": lambda event: f"{event['visitor_id']}|{event['session_id']}",
+    "withdrawn_at": withdrawn_at,
 }
 
 

@@ -33,6 +33,17 @@ def state_sql() -> str:
     return f"CONCAT(LPAD(CAST(consent_changed_at AS STRING), {TIME_DIGITS}, '0'), '|', {digits})"
 
 
+def withdrawn_sql() -> str:
+    """When this event's choice took `personalization` away, else NULL, in SQL that Spark and Flink both read."""
+    return f"CASE WHEN consent_{PURPOSE_ORDER[0]} <> 'granted' THEN consent_changed_at END"
+
+
+def withdrawn_at(event: Mapping[str, Any]) -> int | None:
+    """`withdrawn_sql` of one flat event: epoch µs."""
+    changed_at: int = event["consent_changed_at"]
+    return None if event[f"consent_{PURPOSE_ORDER[0]}"] == "granted" else changed_at
+
+
 def granted_sql(state: str, purpose: str) -> str:
     """Whether the encoded state in the column `state` grants `purpose`, in SQL that Spark and Flink both read."""
     place = TIME_DIGITS + 2 + PURPOSE_ORDER.index(purpose)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from contracts.consent import withdrawn_sql
 from contracts.features import (
     DAY_MICROS,
     ByDay,
@@ -34,6 +35,7 @@ COMPUTED_COLUMNS = {
         "CAST(MOD(event_time / 3600000000, 24) AS STRING)",
     ),
     "session_key": ("CONCAT(visitor_id, '|', session_id)", "CONCAT(visitor_id, '|', session_id)"),
+    "withdrawn_at": (withdrawn_sql(), withdrawn_sql()),
 }
 
 

@@ -23,8 +23,9 @@ REGISTERED = (*VIEWS, ITEM)
 """Item features are columns of the snapshot, not rows of the online store: they are there for training alone."""
 EVENT_TIMESTAMP = "event_timestamp"
 CREATED_TIMESTAMP = "created_timestamp"
-ROWS, PLACE = "rows", "place"
-"""Tags of a source whose query picks one of the rows of an instant: its table as it is, and the column it picks by."""
+ROWS, PLACE, CHOICE = "rows", "place", "choice"
+"""Tags of a source whose query picks one of the rows of an instant: its table as it is, the column it picks by, and the one
+that goes before all times: of rows made under two choices the newer choice's holds, as in the online store."""
 
 
 def entities() -> list[Entity]:
@@ -96,7 +97,10 @@ def _history(view: View, settings: Settings) -> str:
 
 def _told_apart(view: View, settings: Settings) -> dict[str, str]:
     """For our own join, which tells rows of one instant apart without ranking the whole table."""
-    return {ROWS: _table(view, settings), PLACE: "events_seen"} if view.strand is Strand.STREAM else {}
+    if view.strand is not Strand.STREAM:
+        return {}
+    choice = {CHOICE: "consent_changed_at"} if view.starts_empty else {}
+    return {ROWS: _table(view, settings), PLACE: "events_seen", **choice}
 
 
 def _table(view: View, settings: Settings) -> str:

@@ -24,7 +24,7 @@ from feast.infra.offline_stores.offline_store import RetrievalMetadata
 from feast.infra.registry.base_registry import BaseRegistry
 from pyspark.sql import DataFrame
 
-from feature_repo.definitions import PLACE, ROWS
+from feature_repo.definitions import CHOICE, PLACE, ROWS
 
 BROADCAST_LABELS = 2_000_000
 """Hashes of the rows that so many labels find fit into a driver's heap (about 60 bytes each); above, Spark sorts them."""
@@ -35,9 +35,10 @@ WITH labels AS (SELECT * FROM {{ left_table_query_string }})
 {% for view in featureviews %}
 {% set keys = view.entities | join(', ') %}
 {% set created = 'feature_created' if filter_by_created_timestamp else 'feature_timestamp' %}
-{% set row = keys + ', feature_timestamp, feature_created, feature_place' %}
+{% set row = keys + ', feature_choice, feature_timestamp, feature_created, feature_place' %}
 , {{ view.name }}__source AS (
     SELECT {{ view.entity_selections | join(', ') }},
+        {{ view.choice }} AS feature_choice,
         {{ view.timestamp_field }} AS feature_timestamp,
         {{ view.created_timestamp_column }} AS feature_created,
         {{ view.place }} AS feature_place
@@ -47,7 +48,7 @@ WITH labels AS (SELECT * FROM {{ left_table_query_string }})
     {% if view.ttl %}AND {{ view.timestamp_field }} >= TIMESTAMP '{{ view.min_event_timestamp }}'{% endif %}
 ), {{ view.name }}__moments AS (
     SELECT {{ keys }}, GREATEST(feature_timestamp, {{ created }}) AS moment, FALSE AS is_label,
-        STRUCT(feature_timestamp, feature_created, feature_place) AS row
+        STRUCT(feature_choice, feature_timestamp, feature_created, feature_place) AS row
     FROM {{ view.name }}__source
     UNION ALL
     SELECT DISTINCT {{ keys }}, {{ entity_df_event_timestamp_col }}, TRUE, NULL FROM labels
@@ -143,11 +144,13 @@ class JoinedView(offline_utils.FeatureViewQueryContext):
     Attributes:
         rows: the table's rows, those of one instant and created time among them.
         place: the column that tells these apart: the greatest holds.
+        choice: the column that goes before times: the greatest known holds, however old its row.
         broadcast: whether the wanted rows' hashes are sent to every task.
     """
 
     rows: str
     place: str
+    choice: str
     broadcast: bool
 
 
@@ -158,9 +161,14 @@ def _joined_views(
     joined: list[offline_utils.FeatureViewQueryContext] = []
     for context in contexts:
         tags = getattr(sources[context.name], "tags", {})
-        rows, place = tags.get(ROWS, context.table_subquery), tags.get(PLACE, "0")
         joined.append(
-            JoinedView(**asdict(context), rows=rows, place=place, broadcast=labels <= BROADCAST_LABELS)
+            JoinedView(
+                **asdict(context),
+                rows=tags.get(ROWS, context.table_subquery),
+                place=tags.get(PLACE, "0"),
+                choice=tags.get(CHOICE, "0"),
+                broadcast=labels <= BROADCAST_LABELS,
+            )
         )
     return joined
 

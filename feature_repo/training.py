@@ -28,6 +28,7 @@ from contracts.features import (
     SERVICE_VIEWS,
     SESSION,
     SHOPPER,
+    USER,
     FeatureType,
     Request,
     derive,
@@ -45,13 +46,11 @@ LABEL_COLUMNS = (
     "label_item_id",
     "event_timestamp",
     "event_on",
-    "consent_changed_at",
+    "withdrawn_at",
     *CONTEXT,
 )
-MADE_UNDER = {SESSION: "session_consent_at", SHOPPER: "shopper_consent_at"}
-"""Of the stream views: the choice about consent that a row was made under."""
-
-
+MADE_AT = {SESSION: "session_consent_at", SHOPPER: "shopper_consent_at", USER: "user_cut_end_at"}
+"""What a withdrawal must be older than for a row to be used: the choice a stream row was made under, a batch row's cut."""
 CONSENT_KEYS = (("device_key", "device_state"), ("user_key", "user_state"))
 NOW = "label_micros"
 SPARK_TYPES = {FeatureType.INT64: LongType, FeatureType.STRING: StringType, FeatureType.FLOAT64: DoubleType}
@@ -86,7 +85,7 @@ def write_training_set(
         )
     target = str(table_named("gold_training_examples").path(settings))
     writer = (
-        with_derived(under_the_choice(examples_of(store, labels))).write.format("delta").mode("overwrite")
+        with_derived(without_withdrawn(examples_of(store, labels))).write.format("delta").mode("overwrite")
     )
     writer.option("overwriteSchema", "true").save(target)
     rows = _checked(labels, spark.read.format("delta").load(target))
@@ -129,11 +128,11 @@ def examples_of(store: FeatureStore, labels: DataFrame) -> DataFrame:
     return examples
 
 
-def under_the_choice(examples: DataFrame) -> DataFrame:
-    """Leaves out stream rows of an earlier choice than the label's own, as the scorer does: a new grant starts empty."""
+def without_withdrawn(examples: DataFrame) -> DataFrame:
+    """Leaves out rows that were made before a withdrawal known at the label's time, as the scorer does (decision 0015)."""
     allowed = {
-        name: col(made_under) >= col("consent_changed_at")
-        for view, made_under in MADE_UNDER.items()
+        name: col("withdrawn_at").isNull() | (col(made_at) > col("withdrawn_at"))
+        for view, made_at in MADE_AT.items()
         for name in view.feature_names
     }
     return examples.select(

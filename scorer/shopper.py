@@ -1,8 +1,8 @@
 """What may be known of a shopper: consent first, then each row against its age. Pure.
 
 Without `personalization` no row of the shopper is used, shown or recorded; what the request itself says, the
-product whose page is open, may be used. A session or shopper row that an earlier consent wrote is not used
-either: a new grant starts empty.
+product whose page is open, may be used. A row that was made before the newest withdrawal is not used either: a grant
+after it starts empty.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import cast
 
 import numpy as np
 
-from contracts.consent import changed_at_of, checked, granted, newest
+from contracts.consent import checked, granted, newest
 from contracts.decisions import Row
 from contracts.features import CONSENT, SESSION, SHOPPER, USER, USER_EMBEDDING, View
 from contracts.online import StoredRow
@@ -63,15 +63,16 @@ def known(reads: Sequence[Read], now_micros: int, request: RecommendRequest) -> 
     if any(row is None for row in consents):
         return failed(UNREADABLE_CONSENT, request)
     try:
-        choice = _choice(consents, now_micros)
+        allowed = _granted(consents, now_micros)
     except ValueError:
         return failed(UNREADABLE_CONSENT, request)
-    if choice is None:
+    if not allowed:
         return Known(_anybody(request))
-    session = _Judged.of(SESSION, reads, now_micros).written_under(choice)
-    shopper = _Judged.of(SHOPPER, reads, now_micros).written_under(choice)
-    user = _Judged.of(USER, reads, now_micros)
-    embedding = _Judged.of(USER_EMBEDDING, reads, now_micros)
+    withdrawn_at = _withdrawn_at(consents)
+    session, shopper, user, embedding = (
+        _Judged.of(view, reads, now_micros).made_after(withdrawn_at)
+        for view in (SESSION, SHOPPER, USER, USER_EMBEDDING)
+    )
     vector = embedding.features.get("user_vector")
     facts = replace(
         _anybody(request),
@@ -98,8 +99,8 @@ def _anybody(request: RecommendRequest) -> Shopper:
     return Shopper(context=shown, exclude=[*request.exclude_items, *shown])
 
 
-def _choice(consents: Iterable[StoredRow | None], now_micros: int) -> str | None:
-    """The newest choice when it grants and is not older than the consent view's budget, else None.
+def _granted(consents: Iterable[StoredRow | None], now_micros: int) -> bool:
+    """Whether the newest choice grants and is not older than the consent view's budget.
 
     Raises:
         ValueError: a state is none that `contracts.consent` writes; as text it might win or lose wrongly.
@@ -111,7 +112,13 @@ def _choice(consents: Iterable[StoredRow | None], now_micros: int) -> str | None
             age = _age_seconds(row, now_micros)
             fresh[state] = fresh.get(state, False) or (age is not None and age <= CONSENT.freshness_seconds)
     choice = newest(list(fresh))
-    return choice if choice is not None and granted(choice, PURPOSE) and fresh[choice] else None
+    return choice is not None and granted(choice, PURPOSE) and fresh[choice]
+
+
+def _withdrawn_at(consents: Iterable[StoredRow | None]) -> int:
+    """The newest withdrawal known under any of the shopper's keys, epoch µs; -1 for none."""
+    found = (row.features["consent_withdrawn_at"] for row in consents if row is not None and row.found)
+    return max((at for at in found if isinstance(at, int)), default=-1)
 
 
 def _age_seconds(row: StoredRow, now_micros: int) -> float | None:
@@ -149,14 +156,14 @@ class _Judged:
         )
         return cls(view, key.key, row, age, problem)
 
-    def written_under(self, choice: str) -> _Judged:
-        """This row, or none when it is from before the consent that holds."""
+    def made_after(self, withdrawn_at: int) -> _Judged:
+        """This row, or none when a withdrawal came after the choice (of a batch row: the cut) that it was made under."""
         if self.row is None or not self.row.found:
             return self
-        changed_at = self.row.features["consent_changed_at"]
-        if isinstance(changed_at, int) and changed_at >= changed_at_of(choice):
-            return self
-        return _Judged(self.view)
+        made_at = (
+            self.row.features["consent_changed_at"] if self.view.starts_empty else self.row.event_time_micros
+        )
+        return self if isinstance(made_at, int) and made_at > withdrawn_at else _Judged(self.view)
 
     @property
     def features(self) -> dict[str, object]:

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
 from contracts.clock import MICROSECOND, to_micros
-from contracts.consent import granted_sql, state_sql
+from contracts.consent import granted_sql, state_sql, withdrawn_sql
 from contracts.events import CONSENT_KEYS_SQL
 from spark_jobs.bronze_rows import dated
 
@@ -40,18 +40,40 @@ def choices(events: DataFrame, publish_delay: timedelta, known_before: datetime 
     keyed = received.select(
         F.explode(F.array(*map(F.expr, CONSENT_KEYS_SQL))).alias("shopper_id"),
         F.expr(state_sql()).alias("state"),
+        F.expr(withdrawn_sql()).alias("withdrawn_at"),
         known_on.alias("known_on"),
         F.struct("event_time", "event_id", "visitor_id", "session_id").alias("newest"),
     )
     return (
         keyed.where("shopper_id IS NOT NULL")
         .groupBy("shopper_id", "known_on")
-        .agg(F.max("state").alias("state"), F.count("*").alias("events"), F.max("newest").alias("newest"))
+        .agg(
+            F.max("state").alias("state"),
+            F.max("withdrawn_at").alias("withdrawn_at"),
+            F.count("*").alias("events"),
+            F.max("newest").alias("newest"),
+        )
     )
 
 
+def withdrawals(events: DataFrame) -> DataFrame:
+    """`shopper_id` and its `withdrawals`: each choice that took `personalization` away, as (`received_time`, `withdrawn_at`).
+
+    Args:
+        events: flat events as they came (bronze).
+    """
+    keyed = events.select(
+        F.explode(F.array(*map(F.expr, CONSENT_KEYS_SQL))).alias("shopper_id"),
+        F.expr(withdrawn_sql()).alias("withdrawn_at"),
+        "received_time",
+    ).where("shopper_id IS NOT NULL AND withdrawn_at IS NOT NULL")
+    first = keyed.groupBy("shopper_id", "withdrawn_at").agg(F.min("received_time").alias("received_time"))
+    each = F.collect_list(F.struct("received_time", "withdrawn_at")).alias("withdrawals")
+    return first.groupBy("shopper_id").agg(each)
+
+
 def shopper_times(chosen: DataFrame) -> DataFrame:
-    """`shopper_id`, `consent_state`, `newest`, `events_seen`, valid from cut `valid_from` to cut `valid_to`."""
+    """`shopper_id`, `consent_state`, `withdrawn_at`, `newest`, `events_seen`, valid from cut `valid_from` to `valid_to`."""
     return _intervals(chosen, ["shopper_id"])
 
 
@@ -64,7 +86,7 @@ def person_times(chosen: DataFrame, silver: DataFrame) -> DataFrame:
     people = silver.select(*PERSON).distinct()
     keys = F.array(F.concat(F.lit("visitor:"), "visitor_id"), F.concat(F.lit("user:"), "linked_user_id"))
     keyed = people.withColumn("shopper_id", F.explode(keys)).where("shopper_id IS NOT NULL")
-    return _intervals(keyed.join(chosen, "shopper_id"), PERSON).drop("events_seen", "newest")
+    return _intervals(keyed.join(chosen, "shopper_id"), PERSON).drop("events_seen", "newest", "withdrawn_at")
 
 
 def granted(state: str, purpose: str) -> Column:
@@ -87,13 +109,17 @@ def usable(events: DataFrame, people: DataFrame, purpose: str) -> DataFrame:
 
 def _intervals(chosen: DataFrame, keys: Sequence[str]) -> DataFrame:
     daily = chosen.groupBy(*keys, "known_on").agg(
-        F.max("state").alias("state"), F.sum("events").alias("events"), F.max("newest").alias("newest")
+        F.max("state").alias("state"),
+        F.max("withdrawn_at").alias("withdrawn_at"),
+        F.sum("events").alias("events"),
+        F.max("newest").alias("newest"),
     )
     past = Window.partitionBy(*keys).orderBy("known_on").rowsBetween(Window.unboundedPreceding, 0)
     following = F.lead("known_on").over(Window.partitionBy(*keys).orderBy("known_on"))
     return daily.select(
         *keys,
         F.max("state").over(past).alias("consent_state"),
+        F.max("withdrawn_at").over(past).alias("withdrawn_at"),
         F.max("newest").over(past).alias("newest"),
         F.sum("events").over(past).alias("events_seen"),
         F.col("known_on").alias("valid_from"),

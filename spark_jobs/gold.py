@@ -111,13 +111,17 @@ def chosen(run: Run) -> DataFrame:
     Raises:
         SourceError: bronze has not been written.
     """
-    bronze = run.read("bronze_events")
-    if bronze is None:
-        raise SourceError("bronze_events has not been written: run the job bronze first")
     delay = run.settings.publish_delay
     published = Cut(run.cut, delay).published_at
-    known = bronze.where(f"received_time < {to_micros(run.consent_as_of or published)}")
+    known = _bronze(run).where(f"received_time < {to_micros(run.consent_as_of or published)}")
     return consent_times.choices(known, delay, run.consent_as_of)
+
+
+def _bronze(run: Run) -> DataFrame:
+    found = run.read("bronze_events")
+    if found is None:
+        raise SourceError("bronze_events has not been written: run the job bronze first")
+    return found
 
 
 def _write(run: Run, silver: DataFrame) -> None:
@@ -147,4 +151,5 @@ def _write_events(run: Run, personal: DataFrame, cut: str, first: date) -> None:
     taken = stream_rows.in_time(personal, settings.session_horizon)
     for view in stream_rows.HISTORIES:
         run.replace(view.table, stream_rows.after_each_event(view, taken, first), touched)
-    run.replace("gold_label_rows", gold_rows.label_rows(personal).where(cut), touched)
+    labels = gold_rows.label_rows(personal, consent_times.withdrawals(_bronze(run)))
+    run.replace("gold_label_rows", labels.where(cut), touched)

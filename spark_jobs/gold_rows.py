@@ -50,16 +50,27 @@ def consent(times: DataFrame, first: date, last: date, delay: timedelta) -> Data
     """Each shopper's newest choice at each cut, and where it was last seen."""
     rows = stamped(_each_cut(times, first, last), delay)
     places = (F.col(f"newest.{key}").alias(f"consent_{key}") for key in ("visitor_id", "session_id"))
-    return rows.select("shopper_id", "consent_state", *places, "events_seen", *STAMPS)
+    withdrawn = F.col("withdrawn_at").alias("consent_withdrawn_at")
+    return rows.select("shopper_id", "consent_state", withdrawn, *places, "events_seen", *STAMPS)
 
 
-def label_rows(usable: DataFrame) -> DataFrame:
+def label_rows(usable: DataFrame, withdrawals: DataFrame) -> DataFrame:
     """Each added item of a shopper with `personalization`, 1 µs before it was added.
 
     The keys are those that a request has at that moment: the user only if the event itself names one. The linked user is
-    there to be asked for consent when examples are made.
+    there to be asked for consent when examples are made. `withdrawn_at` is what the reader would have known at that moment of
+    the device's and the user's withdrawals: when the newest one was made.
+
+    Args:
+        withdrawals: `consent_times.withdrawals`.
     """
     added = usable.where("event_name = 'add_to_cart' AND cut_on BETWEEN valid_from AND valid_to")
+    for key, shopper in (
+        ("of_device", "CONCAT('visitor:', visitor_id)"),
+        ("of_user", "CONCAT('user:', user_id)"),
+    ):
+        own = withdrawals.select(F.col("shopper_id").alias(f"{key}_id"), F.col("withdrawals").alias(key))
+        added = added.join(own, F.expr(shopper) == F.col(f"{key}_id"), "left")
     return added.select(
         "event_id",
         "user_id",
@@ -67,13 +78,19 @@ def label_rows(usable: DataFrame) -> DataFrame:
         "shopper_id",
         "visitor_id",
         "session_id",
-        "consent_changed_at",
+        F.expr(f"GREATEST({_newest_known('of_device')}, {_newest_known('of_user')})").alias("withdrawn_at"),
         *CONTEXT,
         F.col("item_id").alias("label_item_id"),
         F.timestamp_micros(F.col("event_time") - 1).alias("event_timestamp"),
         "event_on",
         "cut_on",
     )
+
+
+def _newest_known(withdrawals: str) -> str:
+    """SQL: when the newest withdrawal that was received before the event was made; NULL for none."""
+    known = f"filter({withdrawals}, one -> one.received_time < event_time)"
+    return f"array_max(transform({known}, one -> one.withdrawn_at))"
 
 
 def stamped(rows: DataFrame, delay: timedelta) -> DataFrame:

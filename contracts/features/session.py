@@ -35,6 +35,12 @@ CONSENT = View(
     join_keys=("shopper_id",),
     features=(
         one("consent_state", "Newest choice, encoded by contracts.consent", STRING, Max("consent_state")),
+        one(
+            "consent_withdrawn_at",
+            "When personalization was last not granted, epoch µs: a row made before is not used",
+            INT64,
+            Max("withdrawn_at"),
+        ),
         one("consent_visitor_id", "Device of the newest event", STRING, Last("visitor_id")),
         one("consent_session_id", "Session of the newest event", STRING, Last("session_id")),
     ),

@@ -11,6 +11,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
+from contracts.clock import to_micros
 from contracts.features import SERVICE_VIEWS, View
 from contracts.settings import Settings
 from infra.bench.million import EXAMPLES, open_table
@@ -34,7 +35,7 @@ def recompute(settings: Settings, size: int, seed: int = 0) -> Sample:
     for view in SERVICE_VIEWS:
         rows = _rows_of(settings, view, examples)
         for example in examples:
-            newest = of_its_choice(
+            newest = not_withdrawn(
                 view, example, newest_known(view, example, rows.get(_key(view, example), ()))
             )
             joined += newest is not None
@@ -45,22 +46,28 @@ def recompute(settings: Settings, size: int, seed: int = 0) -> Sample:
 
 
 def newest_known(view: View, example: Row, rows: Iterable[Row]) -> Row | None:
-    """The newest row that had happened and was known at the example's time, unless it was stale by then."""
+    """The row of the newest choice, then time, known at the example's time, unless it was stale by then."""
     at = example["event_timestamp"]
     oldest = at - timedelta(seconds=view.freshness_seconds)
     known = (row for row in rows if oldest <= row["event_timestamp"] <= at and row["created_timestamp"] <= at)
     return max(known, key=_place, default=None)
 
 
-def of_its_choice(view: View, example: Row, row: Row | None) -> Row | None:
-    """A stream row of an earlier choice about consent than the label's own is none."""
-    if row is None or not view.starts_empty:
+def not_withdrawn(view: View, example: Row, row: Row | None) -> Row | None:
+    """A row made before the newest withdrawal that was known at the label is none."""
+    if row is None or example["withdrawn_at"] is None:
         return row
-    return row if row["consent_changed_at"] >= example["consent_changed_at"] else None
+    made_at = row["consent_changed_at"] if view.starts_empty else to_micros(row["event_timestamp"])
+    return row if made_at > example["withdrawn_at"] else None
 
 
 def _place(row: Row) -> tuple[Any, ...]:
-    return row["event_timestamp"], row["created_timestamp"], row.get("events_seen", 0)
+    return (
+        row.get("consent_changed_at", 0),
+        row["event_timestamp"],
+        row["created_timestamp"],
+        row.get("events_seen", 0),
+    )
 
 
 def _drawn(settings: Settings, size: int, seed: int) -> Sequence[Row]:

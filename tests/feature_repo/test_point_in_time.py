@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from feast import FeatureStore, RepoConfig
 
+from contracts.clock import to_micros
 from contracts.cuts import Cut
 from contracts.features import DERIVED, FEATURE_SERVICE, SESSION, SHOPPER, USER, FeatureType, View
 from contracts.online import decode_row, fields_of, redis_key
@@ -81,10 +82,17 @@ def _row(view: View, keys: dict[str, str], at: datetime, created: datetime, **va
 
 def _write_sessions(spark: SparkSession, settings: Settings) -> None:
     def row(
-        visitor: str, session: str, at: datetime, carts: int, received: datetime | None = None
+        visitor: str,
+        session: str,
+        at: datetime,
+        carts: int,
+        *,
+        received: datetime | None = None,
+        choice: int = 1,
     ) -> dict[str, Any]:
         keys = {"visitor_id": visitor, "session_id": session}
-        values = {"session_carts": carts, "events_seen": carts, "session_consent_at": 1}
+        values = {"session_carts": carts, "events_seen": carts}
+        values |= {"consent_changed_at": choice, "session_consent_at": choice}
         return _row(SESSION, keys, at, received or at, **values)
 
     minute = timedelta(minutes=1)
@@ -103,6 +111,9 @@ def _write_sessions(spark: SparkSession, settings: Settings) -> None:
         row("a", "12", LABEL - 2 * minute, 112),
         # Stale: two hours, and a session row is fresh for one.
         row("old", "s", LABEL - 120 * minute, 9),
+        # An old tab sends its old choice on: the online store keeps the row of the newer one.
+        row("tabs", "s", LABEL - 2 * minute, 1, choice=2),
+        row("tabs", "s", LABEL - minute, 9, choice=1),
     ]
     _save(spark, settings, SESSION.table, _schema(SESSION), rows)
 
@@ -137,6 +148,7 @@ def _write_shoppers(spark: SparkSession, settings: Settings) -> None:
 def _write_users(spark: SparkSession, settings: Settings) -> None:
     def row(cut: Cut, spend: int, published: datetime | None = None, user: str = "u") -> dict[str, Any]:
         values = {"user_spend_minor_90d": spend, "user_last_items": ["i1", "ü"]}
+        values |= {"user_cut_end_at": to_micros(cut.end)}
         return _row(USER, {"user_id": user}, cut.end, published or cut.published_at, **values)
 
     day = timedelta(days=1)
@@ -154,11 +166,17 @@ def _write_users(spark: SparkSession, settings: Settings) -> None:
 
 def _write_labels(spark: SparkSession, settings: Settings) -> None:
     def row(
-        event: str, user: str | None, visitor: str, session: str, at: datetime = LABEL, *, choice: int = 1
+        event: str,
+        user: str | None,
+        visitor: str,
+        session: str,
+        at: datetime = LABEL,
+        *,
+        withdrawn: int | None = None,
     ) -> dict[str, Any]:
         shopper = f"visitor:{visitor}" if user is None else f"user:{user}"
         keys = {"event_id": event, "user_id": user, "visitor_id": visitor, "session_id": session}
-        keys |= {"shopper_id": shopper, "consent_changed_at": choice, **dict.fromkeys(CONTEXT)}
+        keys |= {"shopper_id": shopper, "withdrawn_at": withdrawn, **dict.fromkeys(CONTEXT)}
         keys |= {"linked_user_id": user}
         return {**keys, "label_item_id": "i", "event_timestamp": at - MICROSECOND, "event_on": at.date()}
 
@@ -172,15 +190,20 @@ def _write_labels(spark: SparkSession, settings: Settings) -> None:
         row("e6", "u", "v", "s", LABEL - timedelta(days=40)),
         # Before that morning's publication (02:00) only the cut before is known.
         row("e7", "u", "none", "s", datetime(2011, 9, 1, 1, 59, tzinfo=UTC)),
-        # A later consent: a new grant starts empty, so rows of the choices before it are not this label's.
-        row("e8", "u", "v", "s", choice=3),
+        # After a withdrawal a new grant starts empty: stream rows of choices 1 and 2 are not this label's, yesterday's cut is.
+        row("e8", "u", "v", "s", withdrawn=2),
+        # A withdrawal in the very moment that ended yesterday's cut: no row of before is this label's.
+        row("e11", "u", "v", "s", withdrawn=to_micros(Cut(CUT.on - timedelta(days=1)).end)),
+        # Of the choices 1 and 2 only the first was taken back.
+        row("e12", "u", "v", "s", withdrawn=1),
+        row("e13", None, "tabs", "s"),
         # Granted when it happened, withdrawn since: on the device that never logged in, and by the user elsewhere.
         row("e9", None, "gone", "s"),
         row("e10", "leaver", "v", "s"),
     ]
     schema = (
         "event_id STRING, user_id STRING, linked_user_id STRING, shopper_id STRING, visitor_id STRING, session_id STRING, "
-        "label_item_id STRING, event_timestamp TIMESTAMP, event_on DATE, consent_changed_at BIGINT, "
+        "label_item_id STRING, event_timestamp TIMESTAMP, event_on DATE, withdrawn_at BIGINT, "
         + ", ".join(f"{name} STRING" for name in CONTEXT)
     )
     _save(spark, settings, "gold_label_rows", schema, rows)
@@ -189,7 +212,7 @@ def _write_labels(spark: SparkSession, settings: Settings) -> None:
 def _write_consent(spark: SparkSession, settings: Settings) -> None:
     """What is known at the cut, and at the one before it."""
     granted, denied = "01293840000000000|00000", "01314835200000000|20000"
-    states = {f"visitor:{v}": granted for v in ("v", "a1", "a", "old", "none")}
+    states = {f"visitor:{v}": granted for v in ("v", "a1", "a", "old", "none", "tabs")}
     states |= {"user:u": granted, "visitor:gone": denied, "user:leaver": denied}
     rows = [{"shopper_id": who, "consent_state": state, "cut_on": CUT.on} for who, state in states.items()]
     before = CUT.on - timedelta(days=1)
@@ -214,7 +237,7 @@ def _examples(spark: SparkSession, settings: Settings) -> dict[str, tuple[Any, .
 def test_planted_leaks_are_not_joined(spark: SparkSession, lake: Settings) -> None:
     count = write_training_set(spark, apply(lake), lake, CUT, 30)
 
-    assert count == 7
+    assert count == 10
     assert _examples(spark, lake) == {
         "e1": (4, 20, ["i1", "ü"], ["2011-09-01=1"]),
         "e2": (4, None, None, ["2011-09-01=5"]),
@@ -224,6 +247,9 @@ def test_planted_leaks_are_not_joined(spark: SparkSession, lake: Settings) -> No
         # Ten hours before the others: the row of before the new choice.
         "e7": (None, 10, ["i1", "ü"], ["2011-09-01=2"]),
         "e8": (None, 20, ["i1", "ü"], None),
+        "e11": (None, None, None, None),
+        "e12": (None, 20, ["i1", "ü"], ["2011-09-01=1"]),
+        "e13": (1, None, None, None),
     }
 
 
@@ -238,13 +264,13 @@ def test_columns_are_the_label_row_the_feature_service_and_what_derives_from_the
 
 
 def test_the_lean_join_is_stock_feasts(spark: SparkSession, lake: Settings) -> None:
-    """On rows that stock Feast tells apart: its concatenated keys would mix up e3 and e4."""
+    """On rows that stock Feast tells apart: its concatenated keys would mix up e3 and e4, and of e13 it takes the later row."""
     stock_config = repo_config(lake).model_dump(by_alias=True, exclude_unset=True)
     stock_config["offline_store"] = {"type": "spark"}
     stock_config["registry"] = str(lake.var / "feast" / "stock.db")
     stock = FeatureStore(config=RepoConfig(**stock_config))
     stock.apply(list(all_objects(lake)))
-    labels = label_rows(spark, lake, CUT, 30).where("event_id not in ('e3', 'e4')")
+    labels = label_rows(spark, lake, CUT, 30).where("event_id not in ('e3', 'e4', 'e13')")
 
     def joined(store: FeatureStore) -> list[Any]:
         job: Any = store.get_historical_features(

@@ -160,7 +160,12 @@ def small(settings: Settings, tmp_path: Path) -> Settings:
             _columns(view, **keys, events_seen=1, session_carts=2, user_carts_90d=7) | seen | day,
         )
     label = {name: pa.array([value]) for name, value in keys.items()}
-    label |= {"event_id": pa.array(["e"]), "event_timestamp": pa.array([LABEL], stamp), **day}
+    label |= {
+        "withdrawn_at": pa.array([None], pa.int64()),
+        "event_id": pa.array(["e"]),
+        "event_timestamp": pa.array([LABEL], stamp),
+        **day,
+    }
     _save(own, "gold_label_rows", label)
     state = {"shopper_id": pa.array(["user:u"]), "consent_state": pa.array(["x"]), "cut_on": day["cut_on"]}
     _save(own, "gold_consent", state)
@@ -182,7 +187,7 @@ def test_a_copied_lake_and_its_sample(small: Settings, tmp_path: Path) -> None:
             "session_id": pa.array([f"s~{copy}"]),
             "shopper_id": pa.array([f"user:u~{copy}"]),
             "user_id": pa.array([f"u~{copy}"]),
-            "consent_changed_at": pa.array([1]),
+            "withdrawn_at": pa.array([None], pa.int64()),
             "event_timestamp": pa.array([LABEL], pa.timestamp("us", "UTC")),
         }
         _save(target, "gold_training_examples", columns)

@@ -111,9 +111,20 @@ class Rows:
         }
         self.redis.hset(redis_key(PROJECT, key), mapping={**fields, **times})
 
-    def consent(self, shopper_id: str, personalization: str, changed_at: int = to_micros(GRANTED_AT)) -> None:
-        state = consent_state(personalization, changed_at)
-        self.put(CONSENT, {"shopper_id": shopper_id}, {"consent_state": state}, changed_at)
+    def consent(
+        self,
+        shopper_id: str,
+        personalization: str,
+        changed_at: int = to_micros(GRANTED_AT),
+        withdrawn_at: int | None = None,
+    ) -> None:
+        """A choice; one that does not grant is a withdrawal itself."""
+        withdrawn = withdrawn_at if personalization == "granted" else changed_at
+        choice: dict[str, Value] = {
+            "consent_state": consent_state(personalization, changed_at),
+            "consent_withdrawn_at": withdrawn,
+        }
+        self.put(CONSENT, {"shopper_id": shopper_id}, choice, changed_at)
 
     def session(self, visitor: str, session: str, at: int, granted_at: int, **values: Value) -> None:
         key = {"visitor_id": visitor, "session_id": session}

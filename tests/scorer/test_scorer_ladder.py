@@ -170,8 +170,8 @@ def test_what_a_shopper_muted_stays_out(braid: Running, rows: Rows) -> None:
     }
     popular = braid.recommend(visitor_id=who["visitor_id"], user_id=who["user_id"])
     assert (ids(popular), popular["degraded"]["rung"]) == (["a", "d", "e"], "popular")
-    # Muted under an earlier choice: a new grant starts empty.
-    rows.consent(f"visitor:{who['visitor_id']}", "granted", GRANT + 1)
+    # Muted under a choice that was taken back since: a new grant starts empty.
+    rows.consent(f"visitor:{who['visitor_id']}", "granted", GRANT + 2, withdrawn_at=GRANT + 1)
     again = braid.recommend(**who)
     assert (ids(again), again["features"]["shopper"]["found"]) == (POPULAR, False)
 
@@ -198,13 +198,32 @@ def test_a_tombstone_is_no_row(braid: Running, rows: Rows) -> None:
     assert answer["features"] == {**dict.fromkeys(("session", "shopper", "user"), nothing), "stage": None}
 
 
-def test_a_new_grant_starts_empty(braid: Running, rows: Rows) -> None:
+def test_a_new_grant_after_a_withdrawal_starts_empty(braid: Running, rows: Rows) -> None:
     who = shopper(rows, session_at=micros_ago(seconds=5))
-    rows.consent(f"visitor:{who['visitor_id']}", "granted", GRANT + 1)
+    rows.consent(f"visitor:{who['visitor_id']}", "granted", GRANT + 2, withdrawn_at=GRANT)
     answer = braid.recommend(**who)
     assert (ids(answer), answer["features"]["session"]["found"]) == (POPULAR, False)
-    rows.session(who["visitor_id"], "s1", micros_ago(seconds=1), GRANT + 1, session_last_items=["a"])
+    rows.session(who["visitor_id"], "s1", micros_ago(seconds=1), GRANT + 2, session_last_items=["a"])
     assert ids(braid.recommend(**who))[0] == "c"
+
+
+def test_a_newer_choice_that_takes_nothing_away_keeps_what_is_known(braid: Running, rows: Rows) -> None:
+    """The user granted again on another device: this one's session goes on."""
+    who = shopper(rows, session_at=micros_ago(seconds=5))
+    rows.consent(f"user:{who['user_id']}", "granted", GRANT + 7)
+    assert ids(braid.recommend(**who))[0] == "c"
+
+
+def test_a_users_withdrawal_elsewhere_ends_what_this_device_knew(braid: Running, rows: Rows) -> None:
+    """Withdrawn and granted again on another device; the device's own choice is older than both."""
+    who = shopper(rows, session_at=micros_ago(seconds=5), user_at=micros_ago(hours=10))
+    rows.consent(f"visitor:{who['visitor_id']}", "granted")
+    withdrawn = micros_ago(hours=9)
+    rows.consent(f"user:{who['user_id']}", "granted", withdrawn + 5, withdrawn_at=withdrawn)
+    features = braid.recommend(**who)["features"]
+    assert (features["session"]["found"], features["user"]["found"]) == (False, False)
+    rows.user(who["user_id"], withdrawn + 1, user_last_items=["b"])  # the next cut
+    assert braid.recommend(**who)["features"]["user"]["found"]
 
 
 def test_an_unreadable_choice_is_no_grant(braid: Running, rows: Rows) -> None:

@@ -24,19 +24,27 @@ def row(features: dict[str, object], at: int = T) -> StoredRow:
     return StoredRow(True, (at, 1), at, features)  # type: ignore[arg-type]
 
 
-@given(st.lists(st.tuples(STATES, CHANGED), max_size=2), CHANGED)
+@given(st.lists(st.tuples(STATES, CHANGED, st.none() | CHANGED), max_size=2), CHANGED, CHANGED)
 def test_nothing_is_used_or_kept_unless_the_newest_choice_grants(
-    choices: list[tuple[str, int]], session: int
+    found: list[tuple[str, int, int | None]], session: int, user: int
 ) -> None:
+    """Of each row the newest choice, and an earlier one that was a withdrawal."""
+    choices = [(state, at) for state, at, _ in found]
+    withdrawals = [
+        at if state != "granted" else min(was, at - 1) if was else None for state, at, was in found
+    ]
     reads = [
-        (RowKey(CONSENT, {"shopper_id": str(n)}), row({"consent_state": consent_state(*choice)}))
-        for n, choice in enumerate(choices)
+        (
+            RowKey(CONSENT, {"shopper_id": str(n)}),
+            row({"consent_state": consent_state(*choice), "consent_withdrawn_at": withdrawn}),
+        )
+        for n, (choice, withdrawn) in enumerate(zip(choices, withdrawals, strict=True))
     ]
     session_row = row({"session_last_items": ["a"], "events_seen": 1, "consent_changed_at": session})
     reads.append((RowKey(SESSION, {"visitor_id": "v", "session_id": "s"}), session_row))
     mutes = {"shopper_muted_items": ["m"], "events_seen": 1, "consent_changed_at": session}
     reads.append((RowKey(SHOPPER, {"shopper_id": "user:u"}), row(mutes)))
-    reads.append((RowKey(USER, {"user_id": "u"}), row({"user_last_items": ["b"]})))
+    reads.append((RowKey(USER, {"user_id": "u"}), row({"user_last_items": ["b"]}, user)))
     facts = known(reads, T, ASK)
     # What the request itself says holds for anybody.
     assert (facts.shopper.context, facts.shopper.exclude) == (["p"], ["q", "p"])
@@ -45,10 +53,10 @@ def test_nothing_is_used_or_kept_unless_the_newest_choice_grants(
     assert facts.shopper.consent_granted is grants
     if not grants:
         assert (facts.rows, facts.states) == ((), NOTHING_READ)
-    assert list(facts.shopper.user_items) == (["b"] if grants else [])
-    started_under_it = grants and newest_at is not None and session >= newest_at
-    assert list(facts.shopper.session_items) == (["a"] if started_under_it else [])
-    assert list(facts.shopper.muted_items) == (["m"] if started_under_it else [])
+    since = max((at for at in withdrawals if at is not None), default=0)
+    assert list(facts.shopper.user_items) == (["b"] if grants and user > since else [])
+    assert list(facts.shopper.session_items) == (["a"] if grants and session > since else [])
+    assert list(facts.shopper.muted_items) == (["m"] if grants and session > since else [])
 
 
 def test_the_shopper_row_is_the_users_else_the_devices() -> None:
@@ -64,11 +72,11 @@ def test_the_newest_choice_counts_even_from_an_old_row() -> None:
     old = micros_ago(days=500)
     denied = (
         RowKey(CONSENT, {"shopper_id": "user:u"}),
-        row({"consent_state": consent_state("denied", T)}, old),
+        row({"consent_state": consent_state("denied", T), "consent_withdrawn_at": T}, old),
     )
     given_before = (
         RowKey(CONSENT, {"shopper_id": "visitor:v"}),
-        row({"consent_state": consent_state("granted", T - 1)}),
+        row({"consent_state": consent_state("granted", T - 1), "consent_withdrawn_at": None}),
     )
     assert not known([denied, given_before], T, ASK).shopper.consent_granted
 

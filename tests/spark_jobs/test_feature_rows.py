@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from shop import DENIED, at, bronze, event, silver, update
+from shop import DENIED, GRANTED, at, bronze, event, silver, update
 
 from contracts.accumulators import compute
 from contracts.clock import to_micros
@@ -181,10 +182,48 @@ def test_a_label_stands_one_microsecond_before_its_event(spark: SparkSession) ->
         spark, [event("1", "08-01 10:00"), event("2", "08-01 10:01", "add_to_cart", item_id="b", user_id="u")]
     )
     usable = consent_times.usable(rows, people(rows), "personalization")
-    labels = label_rows(usable).selectExpr(
-        "event_id", "user_id", "shopper_id", "label_item_id", "unix_micros(event_timestamp) AS t"
+    labels = label_rows(usable, consent_times.withdrawals(rows)).selectExpr(
+        "event_id",
+        "user_id",
+        "shopper_id",
+        "label_item_id",
+        "withdrawn_at",
+        "unix_micros(event_timestamp) AS t",
     )
-    assert [tuple(row) for row in labels.collect()] == [("2", "u", "user:u", "b", at("08-01 10:01") - 1)]
+    assert [tuple(row) for row in labels.collect()] == [
+        ("2", "u", "user:u", "b", None, at("08-01 10:01") - 1)
+    ]
+
+
+def test_a_label_knows_the_withdrawals_received_before_it(spark: SparkSession) -> None:
+    """By its device, and by the user if its event names one; the newest of these was made at 09:00, 11:00 or never."""
+
+    def chosen(number: str, when: str, state: dict[str, str], **more: Any) -> dict[str, Any]:
+        return event(number, when, "consent_update", **{**state, "consent_changed_at": at(when)}, **more)
+
+    def cart(number: str, when: str, **more: Any) -> dict[str, Any]:
+        return event(number, when, "add_to_cart", item_id="b", **more)
+
+    events = [
+        cart("1", "08-01 08:00", user_id="u"),
+        chosen("2", "08-01 09:00", DENIED),
+        chosen("3", "08-01 09:30", GRANTED),
+        cart("4", "08-01 10:00"),
+        # On another device, and received only at 12:00.
+        chosen("5", "08-01 11:00", DENIED, visitor_id="v2", user_id="u", received_time=at("08-01 12:00")),
+        chosen("6", "08-01 11:30", GRANTED, visitor_id="v2", user_id="u"),
+        cart("7", "08-01 11:59", user_id="u"),
+        cart("8", "08-01 12:01", user_id="u"),
+        cart("9", "08-01 12:02"),
+        cart("10", "08-01 12:03", visitor_id="v3"),
+    ]
+    rows = silver(spark, events)
+    usable = consent_times.usable(rows, people(rows), "personalization")
+    labels = label_rows(usable, consent_times.withdrawals(rows)).collect()
+    nine, eleven = at("08-01 09:00"), at("08-01 11:00")
+    assert {row["event_id"]: row["withdrawn_at"] for row in labels} == {
+        "1": None, "4": nine, "7": nine, "8": eleven, "9": nine, "10": None,
+    }  # fmt: skip
 
 
 def test_the_shopper_row_follows_the_user_over_devices_and_days(spark: SparkSession) -> None:
