@@ -94,9 +94,9 @@ def _silver(run: Run) -> DataFrame:
 
 
 def _copies(run: Run, silver: DataFrame) -> DataFrame:
-    """The cuts' events with how often each stands in silver; copies lie within `late_horizon`."""
+    """The cuts' events with how often each stands in silver; copies have one event_time, and lie within `late_horizon`."""
     near = silver.where(run.between("event_on", before=run.settings.late_horizon.days + 1))
-    counted = near.groupBy(*EVENT_KEY).agg(
+    counted = near.groupBy(*EVENT_KEY, "event_on").agg(
         F.count("*").alias("copies"),
         F.max_by(
             F.struct("user_id", "linked_user_id", "value_minor", "consent_state", "cut_on"), "cut_on"

@@ -7,6 +7,8 @@ from the run's first to its last.
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -34,7 +36,11 @@ def run_parity_rows(run: Run) -> None:
     if bronze is None or catalog is None:
         raise SourceError("bronze has not been written: run the job bronze first")
     cut = Cut(run.cut, run.settings.publish_delay)
-    _write(run, grouped_views(bronze.persist(), run.settings) | cut_views(bronze, catalog, cut))
+    _write(
+        run,
+        grouped_views(bronze.persist(), run.settings)
+        | cut_views(bronze, catalog, cut, run.settings.late_horizon),
+    )
 
 
 def run_parity_windows(run: Run) -> None:
@@ -67,10 +73,12 @@ def _write(run: Run, frames: dict[str, DataFrame]) -> None:
         frame.write.mode("overwrite").parquet(str(folder / name))
 
 
-def cut_views(bronze: DataFrame, updates: DataFrame, cut: Cut) -> dict[str, DataFrame]:
+def cut_views(
+    bronze: DataFrame, updates: DataFrame, cut: Cut, late_horizon: timedelta
+) -> dict[str, DataFrame]:
     """The rows of the batch views at the cut, and `usable_<purpose>`: the events that they aggregate, linked."""
     placed = silver_rows.with_cut(bronze, cut.publish_delay).where(f"cut_on <= DATE'{cut.on}'")
-    silver = silver_rows.with_identity(silver_rows.once_each(placed, None), None).persist()
+    silver = silver_rows.with_identity(silver_rows.once_each(placed, None, late_horizon), None).persist()
     known = bronze.where(f"received_time < {to_micros(cut.published_at)}")
     people = consent_times.person_times(consent_times.choices(known, cut.publish_delay), silver).persist()
     usable = {p: consent_times.usable(silver, people, p) for p in ("personalization", "analytics")}

@@ -104,14 +104,14 @@ def _events(run: Run) -> DataFrame:
     """The cuts' events; received_on bounds what is read, for a cut's events are received from its day on."""
     bronze = _bronze(run, "bronze_events").where(run.between("received_on", before=1, after=1))
     own = rows.with_cut(bronze, run.settings.publish_delay).where(run.between("cut_on"))
-    silver = run.read("silver_events")
+    silver, late = run.read("silver_events"), run.settings.late_horizon
     if silver is None:
-        return rows.with_identity(rows.once_each(own, None), None, *gate_rows.COPIES)
-    near = run.between("event_on", before=run.settings.late_horizon.days + 1, after=1)
+        return rows.with_identity(rows.once_each(own, None, late), None, *gate_rows.COPIES)
+    near = run.between("event_on", before=late.days + 1, after=1)
     known = silver.where(f"{near} AND NOT ({run.between('cut_on')})")
     before = run.between("event_on", before=rows.LINK_DAYS + 1)
     earlier = silver.where(f"{before} AND cut_on < DATE'{run.first}'")
-    return rows.with_identity(rows.once_each(own, known), earlier, *gate_rows.COPIES)
+    return rows.with_identity(rows.once_each(own, known, late), earlier, *gate_rows.COPIES)
 
 
 def _catalog(run: Run, earlier: DataFrame | None) -> DataFrame:

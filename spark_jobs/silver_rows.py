@@ -8,6 +8,8 @@ and a cut never reads another cut's rows.
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import reduce
+from operator import and_
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -35,24 +37,31 @@ def with_cut(events: DataFrame, publish_delay: timedelta) -> DataFrame:
     )
 
 
-def once_each(events: DataFrame, known: DataFrame | None) -> DataFrame:
+def once_each(events: DataFrame, known: DataFrame | None, late_horizon: timedelta) -> DataFrame:
     """The first of each device's event_id by (received_time, source_partition, source_offset), if it is not `known`.
 
-    Adds what the gate asks of copies: `copies`, how many came, and `copies_differ`, whether in more than their receipt.
+    An id that was an older event's than `late_horizon` lets come is another event's now: a range of cuts keeps both, as its
+    single days do. Adds what the gate asks of copies: `copies`, how many came, and `copies_differ`, whether in more than their receipt.
     """
     order = Window.partitionBy(*EVENT_KEY).orderBy(
         "received_time", "source_partition", "source_offset", "source"
     )
     whole = order.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
     content = F.xxhash64(*(name for name in EVENT_COLUMNS if name != "received_time"))
-    numbered = events.select("*", F.row_number().over(order).alias("copy"), content.alias("content"))
+    before = F.lag("event_on").over(order).alias("before")
+    numbered = events.select("*", before, content.alias("content"))
     counted = numbered.select(
         "*",
         F.count("*").over(whole).alias("copies"),
         (F.min("content").over(whole) != F.max("content").over(whole)).alias("copies_differ"),
     )
-    first = counted.where("copy = 1").drop("copy", "content")
-    return first if known is None else first.join(known.select(*EVENT_KEY), list(EVENT_KEY), "left_anti")
+    oldest = F.date_sub("cut_on", late_horizon.days + 1)
+    first = counted.where(F.col("before").isNull() | (F.col("before") < oldest)).drop("before", "content")
+    if known is None:
+        return first
+    held = known.select(*(F.col(key).alias(f"known_{key}") for key in (*EVENT_KEY, "event_on")))
+    same = reduce(and_, (F.col(key) == F.col(f"known_{key}") for key in EVENT_KEY))
+    return first.join(held, same & (F.col("known_event_on") >= oldest), "left_anti")
 
 
 def with_identity(events: DataFrame, earlier: DataFrame | None, *carried: str) -> DataFrame:

@@ -102,8 +102,8 @@ def identity_of(*parts: str) -> str:
 
 
 def update_of(item: Record, title: str | None, effective: str) -> list[Record]:
-    """The catalog update that a wire item with a title and a price implies; none without them."""
-    if title is None or "currency" not in item or Decimal(item.get("price", 0)) <= 0:
+    """The catalog update that a wire item with an id, a title and a price implies; none without them."""
+    if title is None or not item.keys() >= {"item_id", "currency"} or Decimal(item.get("price", 0)) <= 0:
         return []
     return [
         {

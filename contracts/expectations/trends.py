@@ -22,6 +22,8 @@ SAME_WEEKDAYS = 3
 MANY_DAYS = 10
 """The least and the greatest of fewer days say nothing."""
 LEAST_ROWS = 100
+LEAST_REFUSED = 10
+"""Fewer refused records are no share."""
 ROWS = "rows"
 HOURS = "hours"
 
@@ -268,6 +270,6 @@ def absent(measure: str) -> Callable[[Day, list[Day]], float | None]:
 
 
 def reject_share(day: Day, history: Sequence[Day]) -> float | None:
-    """Records refused at the door over all that came to it."""
+    """Records refused at the door over all that came to it; a handful is anybody's, and stops no quiet day."""
     refused, events = day.figure(rows_of("bronze_rejected")), day.figure(rows_of(EVENTS))
-    return refused / (refused + events) if refused else 0.0
+    return refused / (refused + events) if refused >= LEAST_REFUSED else 0.0

@@ -17,8 +17,9 @@ from contracts.cuts import days_between
 from contracts.settings import Settings
 from infra.adapt import adapt_range
 from infra.faults import trial
+from infra.faults.fault import FaultError
 from infra.faults.plan import COPIES, COST_FROM, COST_ON, ROUNDS, Larger
-from infra.faults.rehearsal import rehearsal
+from infra.faults.rehearsal import Rehearsal, rehearsal
 
 JOBS = ("bronze", "silver", "gold")
 Seconds = Mapping[str, float]
@@ -26,22 +27,33 @@ Seconds = Mapping[str, float]
 
 
 def measure(settings: Settings, source: Source) -> dict[str, Any]:
-    """Run the larger shop's days in one go, then the last one again and again."""
+    """Run the larger shop's days in one go, then the last one again and again.
+
+    The days before run without gates, which would refuse them: sixteen equal shops are as uneven as one, with sixteen times the
+    counts that make a difference look certain.
+
+    Raises:
+        FaultError: a gate refuses the day, so that there is nothing to measure.
+    """
     own = replace(settings, var=settings.var / f"{COPIES}x")
     own.lake.mkdir(parents=True)
     counts = adapt_range(own.days, Larger(source, COPIES), days_between(COST_FROM, COST_ON))
     with rehearsal(own, source.name) as spark:
-        spark.run(JOBS, COST_FROM, COST_ON - timedelta(days=1))
-        for gated in (True, False):
-            spark.run(JOBS, COST_ON, COST_ON, gated)  # warm classes
+        spark.run(JOBS, COST_FROM, COST_ON - timedelta(days=1), gated=False)
+        _both(spark)  # warm classes
         before = len(trial.judged(own))
-        runs = [
-            (spark.run(JOBS, COST_ON, COST_ON).seconds, spark.run(JOBS, COST_ON, COST_ON, False).seconds)
-            for _ in range(ROUNDS)
-        ]
+        runs = [_both(spark) for _ in range(ROUNDS)]
         gates = trial.judged(own)[before:]
     figures = {"copies": COPIES, "events": counts[COST_ON].events, "rounds": ROUNDS}
     return cost_figures(runs, gates, figures)
+
+
+def _both(spark: Rehearsal) -> tuple[Seconds, Seconds]:
+    """Seconds of the cut with its gates and without."""
+    gated, bare = (spark.run(JOBS, COST_ON, COST_ON, gated=gated) for gated in (True, False))
+    if gated.code:
+        raise FaultError(f"the larger shop is refused: {gated.error}")
+    return gated.seconds, bare.seconds
 
 
 def cost_figures(

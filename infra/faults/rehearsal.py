@@ -58,7 +58,7 @@ class Rehearsal:
     source: str
     process: subprocess.Popen[str]
 
-    def run(self, jobs: Sequence[str], first: date, cut: date, gated: bool = True) -> Answer:
+    def run(self, jobs: Sequence[str], first: date, cut: date, *, gated: bool = True) -> Answer:
         """Run the jobs over a range of cuts, with the gates or without.
 
         Raises:

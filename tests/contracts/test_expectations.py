@@ -169,7 +169,8 @@ def test_the_share_of_rejects_is_a_setting() -> None:
     settings = Settings(reject_share=0.1)
     rule = next(rule for rule in rules_of(INGEST, settings) if rule.name == "reject_share")
     assert rule.allowed == 0.1
-    assert trends.reject_share(Day(MONDAY, {ROWS: 3, "bronze_rejected.rows": 1}), []) == 0.25
+    assert trends.reject_share(Day(MONDAY, {ROWS: 30, "bronze_rejected.rows": 10}), []) == 0.25
+    assert trends.reject_share(Day(MONDAY, {ROWS: 0, "bronze_rejected.rows": 9}), []) == 0
     assert trends.reject_share(Day(MONDAY, {ROWS: 0, "bronze_rejected.rows": 0}), []) == 0
 
 

@@ -47,7 +47,11 @@ def by_spark(
     placed = updates.selectExpr(
         "*", "'s' AS source", "0 AS source_partition", "effective_time AS source_offset"
     )
-    frames = grouped_views(bronze, settings) | window_views(bronze) | cut_views(bronze, placed, cut)
+    frames = (
+        grouped_views(bronze, settings)
+        | window_views(bronze)
+        | cut_views(bronze, placed, cut, settings.late_horizon)
+    )
     keys = {view.name: group_of(view) for view in (*GROUPED, USER, ITEM)}
     keys |= {view.name: ("item_id", "window_end") for view in ITEM_TRENDS}
     return {name: _rows(frames[name], columns) for name, columns in keys.items()}

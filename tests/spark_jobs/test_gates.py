@@ -29,6 +29,7 @@ from spark_jobs.silver import run_silver
 
 DAY = date(2011, 8, 1)
 DELAY = timedelta(hours=2)
+LATE = timedelta(days=7)
 LIMIT = 3
 ITEM = dict.fromkeys(
     ("item_id", "price_minor", "currency", "quantity", "index", "item_list_id", "category", "brand")
@@ -43,7 +44,7 @@ def counted(spark: SparkSession, events: list[dict[str, Any]]) -> Counted:
     """Events as the job silver hands them to the gate, beside a catalog that knows i1 at 300 GBP."""
     catalog = spark.createDataFrame([tuple(update("i1", "08-01 00:00", 300).values())], spark_catalog_ddl())
     dated = catalog.withColumn("effective_on", F.lit(DAY))
-    own = silver_rows.once_each(silver_rows.with_cut(bronze(spark, events), DELAY), None)
+    own = silver_rows.once_each(silver_rows.with_cut(bronze(spark, events), DELAY), None, LATE)
     rows = silver_rows.with_identity(own, None, *gate_rows.COPIES)
     known = gate_rows.known_items(dated, None)
     return Counted("bronze_events", gate_rows.with_checks(rows, known, LIMIT), "cut_on")
@@ -149,13 +150,13 @@ def test_a_table_takes_at_most_two_spark_jobs(
 def test_a_day_of_refused_records_stops_and_alarms(
     spark: SparkSession, settings: Settings, tmp_path: Path
 ) -> None:
-    """2 of 5 records were refused at the door: more than the setting's 0.3, less than 0.5."""
-    write_days(tmp_path / "days", DAY, DAY, [event(f"e{n}", "08-01 10:00") for n in range(3)], [])
+    """12 of 30 records were refused at the door: more than the setting's 0.3, less than 0.5."""
+    write_days(tmp_path / "days", DAY, DAY, [event(f"e{n}", "08-01 10:00") for n in range(18)], [])
     rejected = tmp_path / "days" / SOURCE / "rejected" / f"{DAY}.jsonl.gz"
     line = json.dumps(
         {"reason": "items.price: at least 0", "original": "e30=", "rejected_at": "2011-08-02T02:00:00Z"}
     )
-    rejected.write_bytes(gzip.compress(f"{line}\n{line}\n".encode()))
+    rejected.write_bytes(gzip.compress(f"{line}\n".encode() * 12))
     run = Run(spark, replace(settings, var=tmp_path), DAY, DAY, None, f"days:{SOURCE}")
     run.settings.lake.mkdir(parents=True)
     run_bronze(run)
@@ -168,7 +169,7 @@ def test_a_day_of_refused_records_stops_and_alarms(
     assert run.read("silver_events") is None
     run_silver(replace(run, settings=replace(run.settings, reject_share=0.5)))
     rows = run.read("silver_events").collect()  # type: ignore[union-attr]
-    assert len(rows) == 3
+    assert len(rows) == 18
     run_silver(replace(run, gated=False))  # what the gates' cost is measured against writes the same
     assert sorted(run.read("silver_events").collect()) == sorted(rows)  # type: ignore[union-attr]
 

@@ -13,6 +13,7 @@ from contracts.settings import Settings
 from spark_jobs import bronze_rows, silver_rows
 
 DELAY = timedelta(hours=2)
+LATE = timedelta(days=7)
 
 
 def test_every_event_has_the_first_cut_that_holds_it(spark: SparkSession) -> None:
@@ -46,11 +47,23 @@ def test_the_first_copy_by_arrival_is_kept_and_known_ids_are_left_out(spark: Spa
             event("b", "08-01 10:00", item_id="lower offset"),
             event("b", "08-01 10:00", item_id="higher offset"),
             event("c", "08-01 10:00"),
+            event("d", "08-01 10:00", item_id="the old one is no copy"),
         ],
     )
-    known = bronze(spark, [event("c", "07-31 10:00")])
-    rows = silver_rows.once_each(copies, known).collect()
-    assert {row["event_id"]: row["item_id"] for row in rows} == {"a": "first", "b": "lower offset"}
+    # c could be held back and come now; of d's day nothing is taken any more.
+    known = bronze(spark, [event("c", "07-24 10:00"), event("d", "07-23 10:00")])
+    placed, held = (silver_rows.with_cut(rows, DELAY) for rows in (copies, known))
+    rows = silver_rows.once_each(placed, held, LATE).collect()
+    assert sorted((row["event_id"], row["item_id"]) for row in rows) == [
+        ("a", "first"), ("b", "lower offset"), ("d", "the old one is no copy"),
+    ]  # fmt: skip
+
+
+def test_an_id_used_again_after_the_horizon_is_another_event_in_a_range_too(spark: SparkSession) -> None:
+    days = ("08-01", "08-09", "08-18")  # 8 days on it is still a copy, 9 more are not
+    events = [event("7", f"{day} 10:00") for day in days]
+    rows = silver_rows.once_each(silver_rows.with_cut(bronze(spark, events), DELAY), None, LATE).collect()
+    assert sorted(row["event_on"].day for row in rows) == [1, 18]
 
 
 def test_a_login_links_the_device_until_a_logout(spark: SparkSession) -> None:
