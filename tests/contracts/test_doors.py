@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 from typing import Any
 
@@ -16,6 +16,7 @@ from contracts.adapters import crm, ga4, online_retail, otto, rees46, segment, s
 from contracts.adapters.values import Unfit, moment, price
 from contracts.adapters.wire import WireDay
 from infra.dayfiles import check_day
+from tests.contracts import test_ga4, test_segment, test_snowplow
 
 Adapt = Callable[[list[str]], WireDay]
 KEYS = st.sampled_from(
@@ -63,6 +64,33 @@ def test_any_json_object_is_records_or_refused(adapt: Adapt, row: dict[str, Any]
     # A device without events, and a user of whom nothing is said, are no lost records.
     said_nothing = adapt is crm.adapt_day or (adapt is otto.adapt_day and row.get("events") == [])
     assert kept > 0 or said_nothing
+
+
+WHOLE = {
+    ga4.adapt_day: test_ga4.row(),
+    # The sku stands in for a product_id.
+    segment.adapt_day: test_segment.track("Product Added", {**test_segment.MONOPOLY, "sku": None}),
+    snowplow.adapt_day: test_snowplow.action("add_to_cart", test_snowplow.JUMPER),
+}
+
+
+@pytest.mark.parametrize(("adapt", "record"), WHOLE.items())
+def test_any_part_of_a_real_record_may_be_missing(adapt: Adapt, record: dict[str, Any]) -> None:
+    poorer = list(without_one(record))
+    assert len(poorer) > len(record)
+    for row in poorer:
+        assert gone_through(adapt, json.dumps(row)) > 0
+
+
+def without_one(value: Any) -> Iterator[Any]:
+    """The value without each of its keys in turn, at any depth."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield {name: other for name, other in value.items() if name != key}
+            yield from ({**value, key: poorer} for poorer in without_one(inner))
+    elif isinstance(value, list):
+        for n, inner in enumerate(value):
+            yield from ([*value[:n], poorer, *value[n + 1 :]] for poorer in without_one(inner))
 
 
 @pytest.mark.parametrize("adapt", [*JSON[:4]])
