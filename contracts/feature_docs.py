@@ -28,7 +28,7 @@ def _view(view: View) -> str:
         "Redis through Feast" if view.strand is Strand.STREAM else f"`{view.table}`, then Redis through Feast"
     )
     if view.source is Source.ITEMS:
-        where = "the topic `item_trends`" if view.window_minutes else f"`{view.table}`, then the snapshot"
+        where = "the topic `item_trends`" if view.window_minutes else f"`{view.table}`"
     facts = [
         f"## {view.name}\n",
         f"One row a {' and '.join(f'`{key}`' for key in view.join_keys)}, {view.strand.value} strand, in {where}.",

@@ -20,7 +20,7 @@ FEAST_TYPES: dict[FeatureType, FeastType] = {
     FeatureType.FLOAT_LIST: Array(Float32),
 }
 REGISTERED = (*VIEWS, ITEM)
-"""Item features are columns of the snapshot, not rows of the online store: they are there for training alone."""
+"""Item features are no rows of the online store: they are there for training alone."""
 EVENT_TIMESTAMP = "event_timestamp"
 CREATED_TIMESTAMP = "created_timestamp"
 ROWS, PLACE, CHOICE = "rows", "place", "choice"

@@ -1,4 +1,4 @@
-"""The item view at each cut (columns of the snapshot that the scorer holds), and item trends (event-time windows)."""
+"""The item view at each cut (a table of the lake), and item trends (event-time windows)."""
 
 from __future__ import annotations
 
