@@ -90,7 +90,7 @@ def _one_size(own: Settings, factor: int, size: ShopParameters, progress: Progre
     with progress.step(f"days_x{factor}", f"{factor}x: {shop.FIRST} to {shop.LAST} of the simulated shop"):
         shop.write_days(own, size)
     costs = {}
-    with _redis(own):
+    with redis_of(own):
         for step in steps.EVERY:
             with progress.step(f"{step.name}_x{factor}", f"{factor}x: {step.name}"):
                 costs[step.name] = steps.cost_of(own, step)
@@ -131,7 +131,8 @@ def _others(costs: figures.Costs) -> dict[str, Any]:
 
 
 @contextmanager
-def _redis(own: Settings) -> Iterator[None]:
+def redis_of(own: Settings) -> Iterator[None]:
+    """Redis alone, stopped on leaving."""
     stack = LocalStack(own)
     try:
         stack.up(["redis"])

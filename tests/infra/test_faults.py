@@ -259,13 +259,14 @@ def test_the_larger_shop_has_each_visit_by_another_shopper() -> None:
 def test_gates_cost_what_a_run_without_them_saves() -> None:
     runs = [({"silver": gated, "gold": 6.0}, {"silver": 3.0, "gold": 6.0}) for gated in (4.0, 4.0, 19.0)]
     gates = [{"gate": "ingest", "seconds": seconds} for seconds in (0.5, 0.7, 9.0)]
-    figures = cost_figures(runs, gates, {"rounds": 3})
-    assert figures["gate_cost_ratio"] == 0.1
+    figures = cost_figures(runs, {"materialize": 10.0}, gates, {"rounds": 3})
+    assert figures["gate_cost_ratio"] == 0.05
     assert figures["gate_cost"] == {
         "rounds": 3,
-        "share_of_each_round": [0.1, 0.1, 0.64],
-        "batch_seconds": {"silver": 4.0, "gold": 6.0},
-        "batch_seconds_without_gates": {"silver": 3.0, "gold": 6.0},
+        "seconds_of_each_round": [1.0, 1.0, 16.0],
+        "batch_seconds": {"silver": 4.0, "gold": 6.0, "materialize": 10.0},
+        "seconds_without_gates": {"silver": 3.0, "gold": 6.0},
+        "share_of_gated_jobs": 0.1,
         "judging_seconds": {"ingest": 0.7},
     }
 
