@@ -7,6 +7,7 @@ events, `merge` aggregates what several `collect`s gave, `finish` makes the valu
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from contracts.consent import withdrawn_sql
@@ -37,6 +38,24 @@ COMPUTED_COLUMNS = {
     "session_key": ("CONCAT(visitor_id, '|', session_id)", "CONCAT(visitor_id, '|', session_id)"),
     "withdrawn_at": (withdrawn_sql(), withdrawn_sql()),
 }
+
+
+COMPUTED_FROM = {
+    "event_hour": ("event_time",),
+    "session_key": ("visitor_id", "session_id"),
+    "withdrawn_at": ("consent_personalization", "consent_changed_at"),
+}
+
+
+def event_columns(features: Iterable[Feature]) -> set[str]:
+    """The columns of events that the features read beside `event_name`, `event_time` and `event_id`."""
+    read: set[str] = set()
+    for feature in features:
+        if feature.source is Source.CATALOG:
+            continue
+        named = {getattr(feature.aggregate, name, None) for name in ("column", "switch")}
+        read |= {column for column in named if column is not None} | {column for column, _ in feature.where}
+    return {part for column in read for part in COMPUTED_FROM.get(column, (column,))}
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from contracts.clock import MICROSECOND
-from contracts.columns import flink_event_ddl
-from contracts.consent import state_sql
-from contracts.events import CONSENT_KEYS_SQL, LEAD_FIELDS, shopper_sql
-from contracts.feature_sql import flink_expression
+from contracts.columns import EVENT_COLUMNS, flink_event_ddl
+from contracts.consent import PURPOSE_ORDER, state_sql
+from contracts.events import CONSENT_KEYS_SQL, shopper_sql
+from contracts.feature_sql import event_columns, flink_expression
 from contracts.features import (
     CONSENT,
     ITEM_TRENDS,
@@ -54,30 +54,12 @@ FLINK_TYPES = {
     FeatureType.STRING: "STRING",
     FeatureType.STRING_LIST: "ARRAY<STRING>",
 }
-# What the views read of an event; the rest is not even parsed.
-EVENT_COLUMNS_READ = (
-    "event_id",
+# What the job reads of an event whatever the features are; see `columns_read`.
+EVENT_COLUMNS_USED = (
     "event_name",
-    "event_time",
-    "received_time",
-    "visitor_id",
     "user_id",
-    "session_id",
-    "consent_analytics",
-    "consent_personalization",
-    "consent_ads",
-    "consent_email",
-    "consent_push",
-    "consent_changed_at",
-    "context_channel",
-    "context_device",
-    "search_term",
-    "engagement_ms",
-    "scroll_depth",
-    "preference_action",
-    "preference_scope",
-    "preference_value",
-    *(field.name for field in LEAD_FIELDS),
+    *(f"consent_{purpose}" for purpose in PURPOSE_ORDER),
+    "item_id",
     "items",
 )
 EVENT_COLUMNS_NEEDED = (
@@ -91,6 +73,14 @@ EVENT_COLUMNS_NEEDED = (
 
 
 PRESENT = " AND ".join(f"{name} IS NOT NULL" for name in EVENT_COLUMNS_NEEDED)
+
+
+def columns_read(views: Sequence[View]) -> tuple[str, ...]:
+    """What is parsed of an event: the job's own columns and those that the views' features read."""
+    read = event_columns(feature for view in views for feature in features_of(view))
+    return tuple(
+        name for name in EVENT_COLUMNS if name in {*EVENT_COLUMNS_NEEDED, *EVENT_COLUMNS_USED, *read}
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +112,13 @@ def render(
     Args:
         cut_end_micros: of batch views among `views`, the end of their cut: events before it count.
     """
+    columns = columns_read(views)
     return Query(
         (
             *(f"CREATE TEMPORARY FUNCTION {n} AS 'braid.flink.{cls}'" for n, cls in FUNCTIONS.items()),
-            _source(settings, stream),
-            _read(settings),
-            _once(),
+            _source(settings, stream, columns),
+            _read(settings, columns),
+            _once(columns),
             events_by_item(_usable(settings)),
             *(_sink(view, stream) for view in views),
         ),
@@ -149,12 +140,12 @@ def features_of(view: View) -> tuple[Feature, ...]:
     )
 
 
-def _source(settings: Settings, stream: Stream) -> str:
+def _source(settings: Settings, stream: Stream, columns: Sequence[str]) -> str:
     # The door has validated every record; what is not JSON all the same (a foreign writer) must not stop
     # every shopper's features, so it is passed over.
     disorder = int(settings.trend_disorder.total_seconds())
     return f"""CREATE TEMPORARY TABLE events (
-  {flink_event_ddl(EVENT_COLUMNS_READ, ("item_id",))},
+  {flink_event_ddl(columns, ("item_id",))},
   rowtime AS TO_TIMESTAMP_LTZ(event_time / 1000, 3),
   -- A device whose clock is ahead must not let the windows of all others pass: no time runs ahead of the receipt.
   WATERMARK FOR rowtime AS TO_TIMESTAMP_LTZ(LEAST(event_time, received_time) / 1000, 3) - INTERVAL '{disorder}' SECOND
@@ -171,15 +162,15 @@ def _usable(settings: Settings) -> str:
     return f"{PRESENT} AND received_time - event_time <= {settings.late_horizon // MICROSECOND}"
 
 
-def _read(settings: Settings) -> str:
+def _read(settings: Settings, columns: Sequence[str]) -> str:
     return f"""CREATE TEMPORARY VIEW events_read AS
-SELECT {", ".join(EVENT_COLUMNS_READ)} FROM events
+SELECT {", ".join(columns)} FROM events
 WHERE {_usable(settings)}"""
 
 
-def _once() -> str:
+def _once(columns: Sequence[str]) -> str:
     return f"""CREATE TEMPORARY VIEW events_once AS
-SELECT {", ".join(EVENT_COLUMNS_READ)}
+SELECT {", ".join(columns)}
 FROM first_of_each(event => TABLE events_read PARTITION BY visitor_id, uid => 'events_once')"""
 
 
@@ -243,11 +234,15 @@ def _taken(view: View, settings: Settings, cut_end_micros: int | None) -> str:
         raise ValueError(f"the view {view.name} needs the end of a cut")
     before = f"{granted} AND event_time < {cut_end_micros}"
     if view.source is Source.ITEMS:
-        return f"SELECT {_BY_ITEM} WHERE {before}"
+        return f"{_by_item(view)} WHERE {before}"
     return f"SELECT * FROM events_once WHERE {before} AND user_id IS NOT NULL"
 
 
-_BY_ITEM = """event_id, event_name, event_time, visitor_id, session_id, named.item_id AS item_id
+def _by_item(view: View) -> str:
+    """Each event once for every different item that it names."""
+    own = {"event_id", "event_name", "event_time", "visitor_id", "session_id"}
+    read = sorted((own | event_columns(features_of(view))) - {"item_id"})
+    return f"""SELECT {", ".join(read)}, named.item_id AS item_id
   FROM events_once CROSS JOIN UNNEST(ARRAY_DISTINCT(items)) AS named (item_id)"""
 
 

@@ -17,15 +17,17 @@ from contracts.clock import to_micros
 from contracts.cuts import Cut
 from contracts.engines import SHUFFLE_PARTITIONS, shuffle_partitions
 from contracts.errors import GateError, SourceError
-from contracts.events import LEAD_FIELDS
 from contracts.expectations import FEATURES
+from contracts.feature_sql import event_columns
+from contracts.features import ITEM, USER
 from contracts.tables import table_named
 from spark_jobs import consent_times, gold_gate, gold_rows, stream_rows
 from spark_jobs.gates import Counted, pass_gate, refused
+from spark_jobs.gold_rows import CONTEXT
 from spark_jobs.run import Run, date_range
 from spark_jobs.silver_rows import EVENT_KEY
 
-COLUMNS = (
+OWN_COLUMNS = (
     "event_id",
     "event_name",
     "event_time",
@@ -39,26 +41,25 @@ COLUMNS = (
     "consent_personalization",
     "consent_analytics",
     "consent_changed_at",
-    "context_device",
-    "context_channel",
-    "context_country",
-    "context_campaign",
-    "search_term",
-    "engagement_ms",
-    "scroll_depth",
-    "preference_action",
-    "preference_scope",
-    "preference_value",
-    *(field.name for field in LEAD_FIELDS),
+    *CONTEXT,
+    "item_id",
+    "value_minor",
     "items",
     "source_partition",
     "source_offset",
     "event_on",
     "cut_on",
 )
-ITEM_COLUMNS = (
-    "event_id", "event_name", "event_time", "visitor_id", "session_id", "item_id", "items", "event_on", "cut_on",
-    "valid_from", "valid_to",
+VIEWS = (USER, ITEM, *stream_rows.HISTORIES)
+COLUMNS = tuple(
+    dict.fromkeys((*OWN_COLUMNS, *sorted(event_columns(f for view in VIEWS for f in view.features))))
+)
+"""What gold itself reads of silver, and what the features of its views do."""
+ITEM_COLUMNS = tuple(
+    dict.fromkeys(
+        ("event_id", "event_name", "event_time", "visitor_id", "session_id", "item_id", "items", "event_on", "cut_on",
+         "valid_from", "valid_to", *sorted(event_columns(ITEM.features)))
+    )
 )  # fmt: skip
 
 

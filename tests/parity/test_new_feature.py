@@ -27,24 +27,24 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 DEAREST = Feature(
-    "session_dearest_mail_minor",
-    "Greatest value carted while coming from a mail, minor units",
+    "session_dearest_icelandic_minor",
+    "Greatest value carted from Iceland, minor units: of a column that no other feature reads",
     FeatureType.INT64,
     Max("value_minor"),
     ("add_to_cart",),
-    (("context_channel", "mail"),),
+    (("context_country", "IS"),),
     default=None,
 )
 VIEW = replace(SESSION, features=(*SESSION.features, DEAREST))
 
 
 def events() -> list[dict[str, Any]]:
-    """Three additions: 3.00 and 9.00 from a mail, 20.00 from elsewhere."""
+    """Three additions: 3.00 and 9.00 from Iceland, 20.00 from elsewhere."""
     base = load_case(FOLDER / "session_carts" / "one-of-two").events[1]
-    given = ((300, "mail"), (900, "mail"), (2000, None))
+    given = ((300, "IS"), (900, "IS"), (2000, None))
     return placed(
-        {**base, "event_id": f"new{n}", "value_minor": value, "context_channel": channel}
-        for n, (value, channel) in enumerate(given)
+        {**base, "event_id": f"new{n}", "value_minor": value, "context_country": country}
+        for n, (value, country) in enumerate(given)
     )
 
 
