@@ -52,7 +52,9 @@ def legs_of(settings: Settings, crowd: Crowd = CROWD) -> list[Leg]:
             lambda s: _generated(s, crowd), GENERATED_UNTIL),
     ]  # fmt: skip
     if has_source("online-retail", settings.data):
-        retail = Leg("online-retail", "a week", lambda s: _days(s, "online-retail", RETAIL), GENERATED_UNTIL)
+        retail = Leg(
+            "online-retail", "a week", lambda s: _days(s, "online-retail", RETAIL), GENERATED_UNTIL, RETAIL
+        )
         legs.insert(0, retail)
     if has_source("rees46", settings.data):
         days = open_source("rees46", settings.data).days()
