@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -84,7 +85,11 @@ def test_a_changed_query_has_another_fingerprint_and_no_checkpoint(tmp_path: Pat
     for job_id, number in ((f"{JOB.fingerprint}01", 3), (f"{JOB.fingerprint}02", 1)):
         folder = tmp_path / job_id / f"chk-{number}"
         folder.mkdir(parents=True)
-        (folder / "_metadata").touch()
+        metadata = folder / "_metadata"
+        metadata.touch()
+        os.utime(
+            metadata, (int(job_id[-2:]),) * 2
+        )  # made one right after the other, they would be of one age
     (tmp_path / f"{JOB.fingerprint}02" / "chk-2").mkdir()  # not completed
     assert newest_checkpoint(tmp_path, JOB.fingerprint) == tmp_path / f"{JOB.fingerprint}02" / "chk-1"
     assert newest_checkpoint(tmp_path, changed.fingerprint) is None

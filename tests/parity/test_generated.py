@@ -128,6 +128,7 @@ ONE = st.fixed_dictionaries(
         "preference_value": st.none() | st.sampled_from(CATEGORIES),
         "consent_changed_at": st.integers(0, 3),
         "consent_state": st.sampled_from(("0", "1")),
+        "consent_personalization": st.sampled_from(("granted", "unknown", "denied")),
     }
 )
 
