@@ -78,7 +78,7 @@ def test_its_field_and_its_line_follow(settings: Settings) -> None:
     assert len(fields_of(VIEW)) == len(fields_of(SESSION)) + 1
     assert any(DEAREST.name in text for text in render(settings, Stream("k"), (VIEW,)).definitions)
     line = feature_docs.feature_line(VIEW, DEAREST)
-    assert line.startswith("| `session_dearest_icelandic_minor` |") and "`context_channel` = mail" in line
+    assert line.startswith("| `session_dearest_icelandic_minor` |") and "`context_country` = IS" in line
     job = parity_job(settings, Stream("k"), "n", to_micros(CUT.end), (VIEW,))
     assert (
         job.fingerprint != parity_job(settings, Stream("k"), "n", to_micros(CUT.end), (SESSION,)).fingerprint
