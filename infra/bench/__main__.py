@@ -57,7 +57,8 @@ def show(console: Console, report: Mapping[str, Any]) -> None:
         costs = (step["at"][factor] for factor in factors)
         slope = step["slope"]
         cells = (f"{c['work']['seconds']}, {c['work']['cpu_seconds']}, {c['peak_mib']:,}" for c in costs)
-        table.add_row(name, *cells, f"{slope['seconds']}, {slope['cpu_seconds']}")
+        whole = "" if step["slope_is_of"] == "work" else " (of the whole)"
+        table.add_row(name, *cells, f"{slope['seconds']}, {slope['cpu_seconds']}{whole}")
     console.print(table)
     examples = report["training_set_1m"]
     console.print(

@@ -16,6 +16,8 @@ Costs = Mapping[int, Mapping[str, Cost]]
 MOST_SLOPE = 1.1
 LEAST_WORK = 0.1
 """Seconds; a step that takes no longer than its start-up has done so much work."""
+RESOLVED = 0.1
+"""Work of less than this share of the start-up is lost in the start-up's own spread: then whole costs are compared."""
 
 
 def slope(small: float, large: float, ratio: float) -> float:
@@ -52,17 +54,23 @@ def work_in(cost: Cost, start: Mapping[str, float]) -> dict[str, float]:
 
 
 def step_figures(step: Step, costs: Costs, start: Mapping[str, float]) -> dict[str, Any]:
-    """A step at every factor, and its slopes between the last two."""
+    """A step at every factor, and its slopes between the last two: of its work, else of the whole (`slope_is_of`)."""
     at = {
         factor: shown(of[step.name]) | {"work": work_in(of[step.name], start)} for factor, of in costs.items()
     }
     small, large = sorted(costs)[-2:]
+    resolved = all(at[small]["work"][name] >= RESOLVED * start[name] for name in start)
+    compared = {n: at[n]["work"] if resolved else at[n] for n in (small, large)}
     slopes = {
-        name: slope(at[small]["work"][name], at[large]["work"][name], large / small)
+        name: slope(compared[small][name], compared[large][name], large / small)
         for name in ("seconds", "cpu_seconds")
     }
     slopes["peak_mib"] = slope(at[small]["peak_mib"], at[large]["peak_mib"], large / small)
-    return {"at": {str(factor): figures for factor, figures in at.items()}, "slope": slopes}
+    return {
+        "at": {str(factor): figures for factor, figures in at.items()},
+        "slope": slopes,
+        "slope_is_of": "work" if resolved else "whole",
+    }
 
 
 def steps_figures(costs: Costs, start: Mapping[str, Mapping[str, float]]) -> dict[str, Any]:

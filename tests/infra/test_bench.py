@@ -71,6 +71,16 @@ def test_slopes_are_of_the_work_between_the_two_largest_sizes() -> None:
     ]
 
 
+def test_work_that_is_lost_in_the_start_up_gives_no_slope_of_its_own() -> None:
+    """0.5 s of work beside a start-up of 10 s could be none: the whole, 10.5 → 21 s, has 4^0.5."""
+    start = {room: {"seconds": 10.0, "cpu_seconds": 10.0} for room in ("spark_jobs", "feature_repo")}
+    sizes = {1: Cost(9.8, 9.8, 700, 0), 4: Cost(10.5, 10.5, 700, 0), 16: Cost(21.0, 21.0, 700, 0)}
+    costs = {factor: {step.name: cost for step in MEASURED} for factor, cost in sizes.items()}
+    for step in figures.steps_figures(costs, start).values():
+        assert step["slope_is_of"] == "whole"
+        assert step["slope"]["seconds"] == step["slope"]["cpu_seconds"] == 0.5
+
+
 def test_keys_grow_with_the_shop() -> None:
     larger = shop_of(16)
     assert larger.shoppers == 16 * ONCE.shoppers
