@@ -29,21 +29,19 @@ from contracts.features import (
     TopK,
 )
 
-# Columns that no event carries: in Spark's SQL, and in Flink's.
+# Columns that no event carries: in Spark's SQL, in Flink's, and what they are made of.
 COMPUTED_COLUMNS = {
     "event_hour": (
         "CAST(pmod(event_time div 3600000000, 24) AS STRING)",
         "CAST(MOD(event_time / 3600000000, 24) AS STRING)",
+        ("event_time",),
     ),
-    "session_key": ("CONCAT(visitor_id, '|', session_id)", "CONCAT(visitor_id, '|', session_id)"),
-    "withdrawn_at": (withdrawn_sql(), withdrawn_sql()),
-}
-
-
-COMPUTED_FROM = {
-    "event_hour": ("event_time",),
-    "session_key": ("visitor_id", "session_id"),
-    "withdrawn_at": ("consent_personalization", "consent_changed_at"),
+    "session_key": (
+        "CONCAT(visitor_id, '|', session_id)",
+        "CONCAT(visitor_id, '|', session_id)",
+        ("visitor_id", "session_id"),
+    ),
+    "withdrawn_at": (withdrawn_sql(), withdrawn_sql(), ("consent_personalization", "consent_changed_at")),
 }
 
 
@@ -55,7 +53,11 @@ def event_columns(features: Iterable[Feature]) -> set[str]:
             continue
         named = {getattr(feature.aggregate, name, None) for name in ("column", "switch")}
         read |= {column for column in named if column is not None} | {column for column, _ in feature.where}
-    return {part for column in read for part in COMPUTED_FROM.get(column, (column,))}
+    return {part for column in read for part in _made_of(column)}
+
+
+def _made_of(column: str) -> tuple[str, ...]:
+    return COMPUTED_COLUMNS[column][2] if column in COMPUTED_COLUMNS else (column,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,22 +37,18 @@ def choices(events: DataFrame, publish_delay: timedelta, known_before: datetime 
     known_on = (
         F.lit(FIRST) if known_before else F.expr(dated(f"received_time - {publish_delay // MICROSECOND}"))
     )
-    keyed = received.select(
-        F.explode(F.array(*map(F.expr, CONSENT_KEYS_SQL))).alias("shopper_id"),
+    keyed = _keyed(
+        received,
         F.expr(state_sql()).alias("state"),
         F.expr(withdrawn_sql()).alias("withdrawn_at"),
         known_on.alias("known_on"),
         F.struct("event_time", "event_id", "visitor_id", "session_id").alias("newest"),
     )
-    return (
-        keyed.where("shopper_id IS NOT NULL")
-        .groupBy("shopper_id", "known_on")
-        .agg(
-            F.max("state").alias("state"),
-            F.max("withdrawn_at").alias("withdrawn_at"),
-            F.count("*").alias("events"),
-            F.max("newest").alias("newest"),
-        )
+    return keyed.groupBy("shopper_id", "known_on").agg(
+        F.max("state").alias("state"),
+        F.max("withdrawn_at").alias("withdrawn_at"),
+        F.count("*").alias("events"),
+        F.max("newest").alias("newest"),
     )
 
 
@@ -62,14 +58,17 @@ def withdrawals(events: DataFrame) -> DataFrame:
     Args:
         events: flat events as they came (bronze).
     """
-    keyed = events.select(
-        F.explode(F.array(*map(F.expr, CONSENT_KEYS_SQL))).alias("shopper_id"),
-        F.expr(withdrawn_sql()).alias("withdrawn_at"),
-        "received_time",
-    ).where("shopper_id IS NOT NULL AND withdrawn_at IS NOT NULL")
-    first = keyed.groupBy("shopper_id", "withdrawn_at").agg(F.min("received_time").alias("received_time"))
+    keyed = _keyed(events, F.expr(withdrawn_sql()).alias("withdrawn_at"), F.col("received_time"))
+    taken = keyed.where("withdrawn_at IS NOT NULL")
+    first = taken.groupBy("shopper_id", "withdrawn_at").agg(F.min("received_time").alias("received_time"))
     each = F.collect_list(F.struct("received_time", "withdrawn_at")).alias("withdrawals")
     return first.groupBy("shopper_id").agg(each)
+
+
+def _keyed(events: DataFrame, *columns: Column) -> DataFrame:
+    """The columns of each event, under the key of its device and that of its user: `shopper_id`."""
+    keys = F.explode(F.array(*map(F.expr, CONSENT_KEYS_SQL))).alias("shopper_id")
+    return events.select(keys, *columns).where("shopper_id IS NOT NULL")
 
 
 def shopper_times(chosen: DataFrame) -> DataFrame:

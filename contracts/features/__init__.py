@@ -40,7 +40,7 @@ EMBEDDING_SIZE = 64
 VIEWS = (CONSENT, SESSION, SHOPPER, USER, USER_EMBEDDING)
 """The views of the online store."""
 EVERY_VIEW = (*VIEWS, ITEM, *ITEM_TRENDS)
-"""These and the item side: the table that the served snapshot is made beside, and the topic of trends."""
+"""These and the item side: a table of the lake, and the topic of trends."""
 ITEM_FEATURES = ITEM.features
 # What training reads of each example and the scorer of each request: one feature service.
 FEATURE_SERVICE = "recommendation"
