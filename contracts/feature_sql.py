@@ -1,8 +1,7 @@
-"""The SQL of a declared feature, for Spark and for Flink. `event_time` is an integer of microseconds in both.
+"""The SQL of a declared feature for Spark. `event_time` is an integer of microseconds.
 
-Flink has one aggregate call a feature; what SQL has no good form for are small functions of infra/jars/flink. Spark has
-three expressions (`SparkParts`), because a day's events aggregate once and days merge at each cut: `collect` aggregates
-events, `merge` aggregates what several `collect`s gave, `finish` makes the value of either.
+There are three expressions (`SparkParts`), because a day's events aggregate once and days merge at each cut: `collect`
+aggregates events, `merge` aggregates what several `collect`s gave, `finish` makes the value of either.
 """
 
 from __future__ import annotations
@@ -82,17 +81,8 @@ def spark_expression(feature: Feature, cut_end_micros: int | None = None) -> str
     return f"{_let('it', parts.collect, parts.finish)} AS {feature.name}"
 
 
-def flink_expression(feature: Feature, cut_end_micros: int | None = None) -> str:
-    """The same for Flink.
-
-    Raises:
-        ValueError: as `spark_expression`.
-    """
-    return f"{_flink(feature, condition(feature, cut_end_micros))} AS {feature.name}"
-
-
 def condition(feature: Feature, cut_end_micros: int | None) -> str:
-    """Which events the feature aggregates, in SQL that both read; empty means all."""
+    """Which events the feature aggregates, in SQL that Spark and Flink read; empty means all."""
     parts = []
     if feature.events:
         names = ", ".join(f"'{name}'" for name in feature.events)
@@ -173,10 +163,6 @@ def _spark_column(column: str) -> str:
     return COMPUTED_COLUMNS[column][0] if column in COMPUTED_COLUMNS else column
 
 
-def _flink_column(column: str) -> str:
-    return COMPUTED_COLUMNS[column][1] if column in COMPUTED_COLUMNS else column
-
-
 def _and(*conditions: str) -> str:
     return " AND ".join(part for part in conditions if part)
 
@@ -232,44 +218,3 @@ def _spark_switched(name: str, k: int) -> str:
     )
     kept = f"filter(slice(sort_array({newest}, false), 1, {k}), row -> row.on)"
     return f"nullif(transform({kept}, row -> row.value), CAST(array() AS ARRAY<STRING>))"
-
-
-def _flink(feature: Feature, only: str) -> str:
-    filtered = f" FILTER (WHERE {only})" if only else ""
-
-    def present(column: str) -> str:
-        return f" FILTER (WHERE {_and(only, f'{_flink_column(column)} IS NOT NULL')})"
-
-    def of(column: str) -> str:
-        return _flink_column(column)
-
-    match feature.aggregate:
-        case Count(None):
-            return f"COUNT(*){filtered}"
-        case Count(column) if column is not None:
-            return f"COUNT({of(column)}){filtered}"
-        case Sum(column):
-            return f"COALESCE(SUM({of(column)}){filtered}, 0)"
-        case Min(column):
-            return f"MIN({of(column)}){filtered}"
-        case Max(column):
-            return f"MAX({of(column)}){filtered}"
-        case DistinctCount(column):
-            return f"COUNT(DISTINCT {of(column)}){filtered}"
-        case First(column):
-            return f"first_of({of(column)}, event_time, event_id){present(column)}"
-        case Last(column):
-            return f"last_of({of(column)}, event_time, event_id){present(column)}"
-        case LastK(column, k):
-            return f"last_k({of(column)}, event_time, event_id, {k}){present(column)}"
-        case TopK(column, k):
-            return f"top_k({of(column)}, {k}){present(column)}"
-        case TopCount(column):
-            return f"COALESCE(top_count({of(column)}){present(column)}, 0)"
-        case ByDay(days, column):
-            n = "CAST(1 AS BIGINT)" if column is None else of(column)
-            return f"by_day(CASE WHEN {only or 'TRUE'} THEN {n} END, event_time, {days})"
-        case Switched(column, switch, on, k):
-            return f"switched_on({column}, {switch} = '{on}', event_time, event_id, {k}){present(column)}"
-        case other:
-            raise ValueError(f"{feature.name} is {other}, not an aggregate of one entity's events")

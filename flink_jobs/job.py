@@ -28,13 +28,15 @@ class Job:
     @property
     def fingerprint(self) -> str:
         """16 hex digits of the SQL: state is only taken over from a job with the same query."""
-        text = "\n".join((*self.query.definitions, *self.query.inserts))
+        views = (spec for _, spec in self.query.views)
+        text = "\n".join((*views, *self.query.definitions, *self.query.inserts))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
     def arguments(self) -> list[str]:
         """The arguments of `braid.flink.SqlJob`."""
         pairs = [("--set", f"{key}={value}") for key, value in self.options.items()]
+        pairs += [("--view", f"{name}={spec}") for name, spec in self.query.views]
         pairs += [("--sql", statement) for statement in self.query.definitions]
         pairs += [("--insert", statement) for statement in self.query.inserts]
         return [word for pair in pairs for word in pair]
@@ -61,8 +63,8 @@ def _options(settings: Settings, name: str) -> dict[str, str]:
         "execution.checkpointing.dir": checkpoints_folder(settings).as_uri(),
         # A heap snapshot is written whole, so the interval is what a second of replay costs against writing all
         # state; the sinks do not wait for it.
-        "execution.checkpointing.interval": "5 s",
-        "execution.checkpointing.min-pause": "1 s",
+        "execution.checkpointing.interval": "10 s",
+        "execution.checkpointing.min-pause": "5 s",
         "execution.checkpointing.mode": "EXACTLY_ONCE",
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
         # A failed checkpoint is more to replay after a crash, no reason for a restart.
@@ -77,6 +79,8 @@ def _options(settings: Settings, name: str) -> dict[str, str]:
         # A process table function makes mini-batches wait for watermarks, and there are none: the sinks keep the
         # newest row per key of 20 ms instead.
         "table.exec.mini-batch.enabled": "false",
+        # Rows are handed on inside a chain as they are: no function of ours keeps one.
+        "pipeline.object-reuse": "true",
         "table.exec.source.idle-timeout": f"{int(settings.stream_idle.total_seconds())} s",
         "table.local-time-zone": "UTC",
         # A foreign record without a key is dropped; it must not stop the job.

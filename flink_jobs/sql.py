@@ -1,7 +1,7 @@
 """The stream job as Flink SQL, rendered from the contracts: `events` in, `online_features` and `item_trends` out.
 
 One visitor's events lie in one partition of `events`, so their offset order is the order of the stream.
-`FirstOfEach` drops repeated event_ids without leaving it (a ROW_NUMBER would), and each grouped aggregate emits
+`FirstOfEach` drops repeated event_ids without leaving it (a ROW_NUMBER would), and each view's aggregate emits a row
 at once: no watermark is waited for. A row with events_seen = n is therefore made of the first n events of its
 key in offset order, which is how Spark recomputes it. Trends alone are event-time windows, and wait.
 """
@@ -16,7 +16,8 @@ from contracts.clock import MICROSECOND
 from contracts.columns import EVENT_COLUMNS, flink_event_ddl
 from contracts.consent import PURPOSE_ORDER, state_sql
 from contracts.events import CONSENT_KEYS_SQL, shopper_sql
-from contracts.feature_sql import event_columns, flink_expression
+from contracts.feature_flink import record_call, row_call, view_spec
+from contracts.feature_sql import event_columns
 from contracts.features import (
     CONSENT,
     ITEM_TRENDS,
@@ -25,7 +26,6 @@ from contracts.features import (
     Computed,
     CoVisited,
     Feature,
-    FeatureType,
     Source,
     Strand,
     View,
@@ -36,24 +36,9 @@ from flink_jobs.trends import events_by_item, insert_trends
 GROUP = "braid-stream"
 HOUR = timedelta(hours=1)
 STREAM_VIEWS = (SESSION, SHOPPER, CONSENT, *ITEM_TRENDS)
-FUNCTIONS = {
-    "first_of_each": "FirstOfEach",
-    "last_k": "LastK",
-    "first_of": "FirstOf",
-    "last_of": "LastOf",
-    "top_k": "TopK",
-    "top_count": "TopCount",
-    "by_day": "ByDay",
-    "switched_on": "SwitchedOn",
-}
 # Wall time after a key's last event; it only frees memory. Sessions: more than twice session_horizon. Shoppers and
 # consent: as long as the row is believed. Repeated event_ids: twice late_horizon (see `flink_jobs.job`).
 SESSION_STATE_TTL = timedelta(hours=50)
-FLINK_TYPES = {
-    FeatureType.INT64: "BIGINT",
-    FeatureType.STRING: "STRING",
-    FeatureType.STRING_LIST: "ARRAY<STRING>",
-}
 # What the job reads of an event whatever the features are; see `columns_read`.
 EVENT_COLUMNS_USED = (
     "event_name",
@@ -72,6 +57,8 @@ EVENT_COLUMNS_NEEDED = (
 )
 
 
+DEDUP = ("event_id", "received_time")
+"""The first columns of what `first_of_each` reads."""
 PRESENT = " AND ".join(f"{name} IS NOT NULL" for name in EVENT_COLUMNS_NEEDED)
 
 
@@ -95,8 +82,12 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """DDL statements in order, and the inserts that together are one job."""
+    """DDL statements in order, and the inserts that together are one job.
 
+    `views`: by name, what the functions compute that make a view's rows (`contracts.feature_flink`).
+    """
+
+    views: tuple[tuple[str, str], ...]
     definitions: tuple[str, ...]
     inserts: tuple[str, ...]
 
@@ -113,12 +104,16 @@ def render(
         cut_end_micros: of batch views among `views`, the end of their cut: events before it count.
     """
     columns = columns_read(views)
+    grouped = [view for view in views if not view.window_minutes]
     return Query(
+        tuple(
+            (view.name, view_spec(key_columns(view), features_of(view), cut_end_micros)) for view in grouped
+        ),
         (
-            *(f"CREATE TEMPORARY FUNCTION {n} AS 'braid.flink.{cls}'" for n, cls in FUNCTIONS.items()),
+            "CREATE TEMPORARY FUNCTION first_of_each AS 'braid.flink.FirstOfEach'",
             _source(settings, stream, columns),
             _read(settings, columns),
-            _once(columns),
+            _once(settings, columns),
             events_by_item(_usable(settings)),
             *(_sink(view, stream) for view in views),
         ),
@@ -163,55 +158,75 @@ def _usable(settings: Settings) -> str:
 
 
 def _read(settings: Settings, columns: Sequence[str]) -> str:
+    others = (name for name in columns if name not in DEDUP)
     return f"""CREATE TEMPORARY VIEW events_read AS
-SELECT {", ".join(columns)} FROM events
+SELECT {", ".join((*DEDUP, *others))} FROM events
 WHERE {_usable(settings)}"""
 
 
-def _once(columns: Sequence[str]) -> str:
+def _once(settings: Settings, columns: Sequence[str]) -> str:
+    era = f"CAST({settings.late_horizon // MICROSECOND} AS BIGINT)"
     return f"""CREATE TEMPORARY VIEW events_once AS
 SELECT {", ".join(columns)}
-FROM first_of_each(event => TABLE events_read PARTITION BY visitor_id, uid => 'events_once')"""
+FROM first_of_each(event => TABLE events_read PARTITION BY visitor_id, era => {era}, uid => 'events_once')"""
 
 
 def _sink(view: View, stream: Stream) -> str:
-    columns = ",\n  ".join(f"{name} {kind}" for name, kind in _columns(view))
-    if view.window_minutes:
-        # A window's row is written once: plain records, of which the compacted topic keeps the newest of each key.
-        keys, connector, topic = "", "kafka", stream.item_trends
-        more = f"'key.fields' = '{';'.join(key_columns(view))}'"
-    else:
-        keys = f",\n  PRIMARY KEY ({', '.join(key_columns(view))}) NOT ENFORCED"
-        connector, topic = "upsert-kafka", stream.online_features
-        more = "'sink.buffer-flush.max-rows' = '2000', 'sink.buffer-flush.interval' = '20 ms'"
+    return _trends_sink(view, stream) if view.window_minutes else _rows_sink(view, stream)
+
+
+def _rows_sink(view: View, stream: Stream) -> str:
+    """The record is written by `ViewRecord`; the sink adds its key and keeps the newest record of a key per flush."""
+    columns = ",\n  ".join(f"{name} {kind}" for name, kind in _keys(view))
     return f"""CREATE TEMPORARY TABLE {view.name}_rows (
-  {columns}{keys}
+  {columns},
+  record BYTES,
+  PRIMARY KEY ({", ".join(key_columns(view))}) NOT ENFORCED
 ) WITH (
-  'connector' = '{connector}', 'topic' = '{topic}',
-  'properties.bootstrap.servers' = '{stream.bootstrap}',
-  'properties.linger.ms' = '2', 'properties.compression.type' = 'lz4', {more},
-  'key.format' = 'json', 'value.format' = 'json', 'sink.delivery-guarantee' = 'at-least-once'
+  'connector' = 'upsert-kafka', 'topic' = '{stream.online_features}', {_kafka(stream)},
+  'sink.buffer-flush.max-rows' = '2000', 'sink.buffer-flush.interval' = '20 ms',
+  'value.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY'
 )"""
 
 
-def _columns(view: View) -> list[tuple[str, str]]:
-    keys = [(name, "BIGINT" if name == "consent_changed_at" else "STRING") for name in key_columns(view)]
-    first = "window_end" if view.window_minutes else "newest_event_time"
-    versions = [(first, "BIGINT"), ("events_seen", "BIGINT")]
-    features = [(feature.name, FLINK_TYPES[feature.dtype]) for feature in features_of(view)]
-    return [*((name, f"{kind} NOT NULL") for name, kind in keys), *versions, *features]
+def _trends_sink(view: View, stream: Stream) -> str:
+    """A window's row is written once: plain records, of which the compacted topic keeps the newest of each key."""
+    counts = [(name, "BIGINT") for name in (*view.version, *view.feature_names)]
+    columns = ",\n  ".join(f"{name} {kind}" for name, kind in (*_keys(view), *counts))
+    return f"""CREATE TEMPORARY TABLE {view.name}_rows (
+  {columns}
+) WITH (
+  'connector' = 'kafka', 'topic' = '{stream.item_trends}', {_kafka(stream)},
+  'key.fields' = '{";".join(key_columns(view))}', 'value.format' = 'json'
+)"""
+
+
+def _kafka(stream: Stream) -> str:
+    return f"""
+  'properties.bootstrap.servers' = '{stream.bootstrap}',
+  'properties.linger.ms' = '2', 'properties.compression.type' = 'lz4',
+  'key.format' = 'json', 'sink.delivery-guarantee' = 'at-least-once'"""
+
+
+def _keys(view: View) -> list[tuple[str, str]]:
+    kinds = {"consent_changed_at": "BIGINT NOT NULL"}
+    return [(name, kinds.get(name, "STRING NOT NULL")) for name in key_columns(view)]
 
 
 def _insert(view: View, settings: Settings, cut_end_micros: int | None) -> str:
     """A view's rows: grouped, each at once after its event, or by windows."""
     if view.window_minutes:
         return insert_trends(view)
+    keys = ", ".join(key_columns(view))
     return f"""INSERT INTO {view.name}_rows
-SELECT {_aggregates(view, cut_end_micros)}
+SELECT {keys}, {record_call(view, "made", key_columns(view))} AS record
 FROM (
-  SELECT *, {_view_sql(view)} AS view FROM ({_taken(view, settings, cut_end_micros)})
-) AS {view.name}_events
-GROUP BY {", ".join(key_columns(view))}"""
+  SELECT {_state_ttl(view)} {keys}, {row_call(view, features_of(view))} AS made
+  FROM (
+    SELECT *, {_view_sql(view)} AS view FROM ({_taken(view, settings, cut_end_micros)})
+  ) AS {view.name}_events
+  GROUP BY {keys}
+)"""
 
 
 def _taken(view: View, settings: Settings, cut_end_micros: int | None) -> str:
@@ -246,13 +261,10 @@ def _by_item(view: View) -> str:
   FROM events_once CROSS JOIN UNNEST(ARRAY_DISTINCT(items)) AS named (item_id)"""
 
 
-def _aggregates(view: View, cut_end_micros: int | None) -> str:
-    """The select list, with how long this aggregate keeps its state after a key's last event."""
+def _state_ttl(view: View) -> str:
+    """How long the aggregate keeps its state after a key's last event."""
     ttl = SESSION_STATE_TTL if view.name == SESSION.name else timedelta(seconds=view.freshness_seconds)
-    hint = f"/*+ STATE_TTL('{view.name}_events' = '{ttl // HOUR} h') */"
-    versions = ("MAX(event_time) AS newest_event_time", "COUNT(*) AS events_seen")
-    features = (flink_expression(feature, cut_end_micros) for feature in features_of(view))
-    return f"{hint}\n  " + ",\n  ".join((*key_columns(view), *versions, *features))
+    return f"/*+ STATE_TTL('{view.name}_events' = '{ttl // HOUR} h') */"
 
 
 def _view_sql(view: View) -> str:

@@ -1,48 +1,73 @@
-"""The SQL of declared features, and the arithmetic of a cut."""
+"""What Spark and Flink are told of declared features, and the arithmetic of a cut."""
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from contracts.accumulators import compute
 from contracts.cuts import Cut, days_between
-from contracts.feature_sql import SparkParts, flink_expression, spark_expression, spark_parts
-from contracts.features import DERIVED, EVERY_VIEW, ByDay, Feature, FeatureType, LastK, Request, derive
+from contracts.feature_flink import columns_of, row_call, view_spec
+from contracts.feature_sql import COMPUTED_COLUMNS, SparkParts, spark_expression, spark_parts
+from contracts.features import (
+    CONSENT,
+    DERIVED,
+    EVERY_VIEW,
+    ByDay,
+    Feature,
+    FeatureType,
+    LastK,
+    Request,
+    derive,
+)
 
 FEATURES = {feature.name: feature for view in EVERY_VIEW for feature in view.features}
 EVENT = {"event_name": "purchase", "event_time": 0}
 
 
 @pytest.mark.parametrize(
-    ("name", "flink"),
+    ("name", "columns", "described"),
     [
-        ("session_carts", "COUNT(*) FILTER (WHERE event_name IN ('add_to_cart'))"),
-        (
-            "session_carted_minor",
-            "COALESCE(SUM(value_minor) FILTER (WHERE event_name IN ('add_to_cart')), 0)",
-        ),
-        ("session_first_event_at", "MIN(event_time)"),
+        ("session_carts", [], {"aggregate": "count", "events": ["add_to_cart"]}),
+        ("session_carted_minor", ["value_minor"], {"aggregate": "sum", "events": ["add_to_cart"], "column": 0}),
+        ("session_first_event_at", ["event_time"], {"aggregate": "min", "column": 0}),
         (
             "session_last_searches",
-            "last_k(search_term, event_time, event_id, 5) "
-            "FILTER (WHERE event_name IN ('search') AND search_term IS NOT NULL)",
+            ["search_term"],
+            {"aggregate": "last_k", "events": ["search"], "column": 0, "size": 5},
         ),
         (
             "shopper_muted_items",
-            "switched_on(preference_value, preference_action = 'mute', event_time, event_id, 50) "
-            "FILTER (WHERE event_name IN ('preference_set') AND preference_scope = 'item' "
-            "AND preference_value IS NOT NULL)",
+            ["preference_action", "preference_scope", "preference_value"],
+            {"aggregate": "switched", "events": ["preference_set"], "where": [[1, "item"]], "column": 2, "size": 50,
+             "switch": 0, "on": "mute"},
         ),
         (
             "shopper_impressions_by_day",
-            "by_day(CASE WHEN event_name IN ('view_item_list') THEN item_count END, event_time, 8)",
+            ["item_count"],
+            {"aggregate": "by_day", "events": ["view_item_list"], "column": 0, "size": 8},
         ),
     ],
-)
-def test_flink_reads(name: str, flink: str) -> None:
-    assert flink_expression(FEATURES[name]) == f"{flink} AS {name}"
+)  # fmt: skip
+def test_flink_reads(name: str, columns: list[str], described: dict[str, Any]) -> None:
+    feature = FEATURES[name]
+    spec = json.loads(view_spec(("view", "visitor_id"), [feature]))
+    assert columns_of([feature]) == columns
+    assert spec["keys"] == ["view", "visitor_id"]
+    assert spec["features"] == [{"name": name, "events": [], "where": [], **described}]
+
+
+def test_flink_hands_computed_columns_in() -> None:
+    # Columns in their order; what no event carries is worked out in the call, and is a number or text as declared.
+    call = row_call(CONSENT, CONSENT.features)
+    withdrawn = COMPUTED_COLUMNS["withdrawn_at"][1]
+    columns = f"consent_state, session_id, visitor_id, {withdrawn}"
+    assert call == f"consent_row(event_name, event_time, event_id, {columns})"
+    spec = json.loads(view_spec((), CONSENT.features))
+    assert spec["columns"] == ["STRING", "STRING", "STRING", "BIGINT"]
 
 
 def test_a_day_and_its_merge_are_one_declaration() -> None:
@@ -52,15 +77,15 @@ def test_a_day_and_its_merge_are_one_declaration() -> None:
 
 
 def test_trailing_days_end_at_the_cut() -> None:
-    for expression in (spark_expression, flink_expression):
-        text = expression(FEATURES["user_purchases_30d"], 100 * 86_400_000_000)
-        # 100 - 30 = 70 days of 86,400,000,000 µs
-        assert "event_time >= 6048000000000" in text
+    # 100 - 30 = 70 days of 86,400,000,000 µs
+    cut_end, feature = 100 * 86_400_000_000, FEATURES["user_purchases_30d"]
+    assert "event_time >= 6048000000000" in spark_expression(feature, cut_end)
+    assert json.loads(view_spec((), [feature], cut_end))["features"][0]["from"] == 6048000000000
 
 
 @pytest.mark.parametrize("name", ["user_purchases_30d", "user_vector", "item_covisited_7d"])
 def test_what_is_no_aggregate_of_its_events_or_lacks_its_cut_is_refused(name: str) -> None:
-    for refuse in (spark_expression, flink_expression, lambda feature: compute(feature, [EVENT])):
+    for refuse in (spark_expression, lambda f: view_spec((), [f]), lambda f: compute(f, [EVENT])):
         with pytest.raises(ValueError, match=name):
             refuse(FEATURES[name])
 
@@ -107,7 +132,6 @@ def test_a_feature_that_one_engine_could_not_compute_is_refused() -> None:
 
 def test_a_list_of_days_may_count_every_event() -> None:
     every = Feature("seen", "Events by day.", FeatureType.STRING_LIST, ByDay(8), default=None)
-    assert (
-        flink_expression(every, None)
-        == "by_day(CASE WHEN TRUE THEN CAST(1 AS BIGINT) END, event_time, 8) AS seen"
-    )
+    assert json.loads(view_spec((), [every]))["features"] == [
+        {"name": "seen", "aggregate": "by_day", "events": [], "where": [], "size": 8}
+    ]

@@ -76,7 +76,8 @@ def test_its_field_and_its_line_follow(settings: Settings) -> None:
     row = [encode_value(7, FeatureType.INT64)] * len(VIEW.stored_columns) + [encode_timestamp(1), bytes(16)]
     assert decode_row(VIEW, row).features[DEAREST.name] == 7
     assert len(fields_of(VIEW)) == len(fields_of(SESSION)) + 1
-    assert any(DEAREST.name in text for text in render(settings, Stream("k"), (VIEW,)).definitions)
+    [(_, spec)] = render(settings, Stream("k"), (VIEW,)).views
+    assert DEAREST.name in spec
     line = feature_docs.feature_line(VIEW, DEAREST)
     assert line.startswith("| `session_dearest_icelandic_minor` |") and "`context_country` = IS" in line
     job = parity_job(settings, Stream("k"), "n", to_micros(CUT.end), (VIEW,))

@@ -5,12 +5,13 @@ import org.apache.flink.table.annotation.ArgumentTrait;
 import org.apache.flink.table.annotation.DataTypeHint;
 import org.apache.flink.table.annotation.FunctionHint;
 import org.apache.flink.table.annotation.StateHint;
-import org.apache.flink.table.api.dataview.MapView;
 import org.apache.flink.table.functions.ProcessTableFunction;
 import org.apache.flink.types.Row;
 
 /**
- * Lets each event of a visitor pass once: the first with its event_id, in the order of arrival.
+ * {@code first_of_each(event => TABLE … PARTITION BY visitor_id, era => …)}: lets each event of a visitor pass once, the first
+ * with its event_id, in the order of arrival. The table's first two columns are event_id and received_time; an era is how long
+ * an id is known at least, in µs of received time.
  *
  * <p>ROW_NUMBER() partitioned by (visitor_id, event_id) would do the same, but spreads the events of one visitor
  * over subtasks, and its mini-batches forget their order. Here the partition is the visitor, so that a row with
@@ -18,19 +19,26 @@ import org.apache.flink.types.Row;
  */
 @FunctionHint(output = @DataTypeHint("ROW<first BOOLEAN>"))
 public class FirstOfEach extends ProcessTableFunction<Row> {
-
+    private static final long serialVersionUID = 1L;
     private static final Row FIRST = Row.of(true);
 
+    /** Of one visitor. */
+    public static class State {
+        @DataTypeHint(value = "RAW", bridgedTo = SeenIds.class, rawSerializer = SeenIds.Serializer.class)
+        public SeenIds seen;
+    }
+
     public void eval(
-            @StateHint(name = "seen") MapView<String, Boolean> seen,
+            @StateHint State state,
             @ArgumentHint(
                             name = "event",
                             value = {ArgumentTrait.SET_SEMANTIC_TABLE, ArgumentTrait.PASS_COLUMNS_THROUGH})
-                    Row event)
-            throws Exception {
-        String id = event.getFieldAs("event_id");
-        if (!seen.contains(id)) {
-            seen.put(id, true);
+                    Row event,
+            @ArgumentHint(name = "era") Long era) {
+        if (state.seen == null) {
+            state.seen = new SeenIds();
+        }
+        if (state.seen.add(SeenIds.bitsOf(event.getFieldAs(0)), event.<Long>getFieldAs(1) / era)) {
             collect(FIRST);
         }
     }

@@ -1,19 +1,18 @@
 package braid.flink;
 
 /** A value with its place in the order of events: by (event_time, event_id), and by itself where two events share both. */
-public class Placed {
-    public String value;
-    public long eventTime;
-    public String eventId;
+final class Placed {
+    final String value;
+    final long eventTime;
+    final String eventId;
+    /** Of a setting, whether it switches the value on. */
+    final boolean on;
 
-    /** Made by Flink. */
-    public Placed() {}
-
-    /** A placed value. */
-    public Placed(String value, long eventTime, String eventId) {
+    Placed(String value, long eventTime, String eventId, boolean on) {
         this.value = value;
         this.eventTime = eventTime;
         this.eventId = eventId;
+        this.on = on;
     }
 
     boolean isNewerThan(Placed other) {

@@ -13,8 +13,9 @@ import org.apache.flink.table.api.TableEnvironment;
 /**
  * Runs rendered SQL as one job, inside the cluster that was asked to run this jar.
  *
- * <p>Arguments: {@code --set key=value}, {@code --sql statement} (DDL, in order), {@code --insert statement} (all
- * of them one job); {@code --explain true} prints the plan with its changelog modes instead.
+ * <p>Arguments: {@code --set key=value}, {@code --view name=features} (a {@link ViewRow} and its {@link ViewRecord}),
+ * {@code --sql statement} (DDL, in order), {@code --insert statement} (all of them one job); {@code --explain true} prints the
+ * plan with its changelog modes instead.
  */
 public final class SqlJob {
 
@@ -23,6 +24,11 @@ public final class SqlJob {
     public static void main(String[] arguments) throws Exception {
         Map<String, List<String>> given = read(arguments);
         TableEnvironment tables = TableEnvironment.create(settings(given.get("--set")));
+        for (String view : given.get("--view")) {
+            String[] parts = view.split("=", 2);
+            tables.createTemporarySystemFunction(parts[0] + "_row", new ViewRow(parts[1]));
+            tables.createTemporarySystemFunction(parts[0] + "_record", new ViewRecord(parts[1]));
+        }
         given.get("--sql").forEach(tables::executeSql);
         StatementSet statements = tables.createStatementSet();
         given.get("--insert").forEach(statements::addInsertSql);
@@ -35,7 +41,7 @@ public final class SqlJob {
 
     private static Map<String, List<String>> read(String[] arguments) {
         Map<String, List<String>> given = new HashMap<>();
-        for (String name : List.of("--set", "--sql", "--insert", "--explain")) {
+        for (String name : List.of("--set", "--view", "--sql", "--insert", "--explain")) {
             given.put(name, new ArrayList<>());
         }
         for (int n = 0; n + 1 < arguments.length; n += 2) {
