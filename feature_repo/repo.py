@@ -25,7 +25,7 @@ def repo_config(settings: Settings) -> RepoConfig:
     folder.mkdir(parents=True, exist_ok=True)
     return RepoConfig(
         project=settings.feast_project,
-        provider="local",
+        provider="feature_repo.provider.ColumnProvider",
         registry=str(folder / "registry.db"),
         online_store=online_config(settings).model_dump(mode="json"),
         offline_store={"type": "feature_repo.offline.NewestRowSparkOfflineStore"},

@@ -17,7 +17,7 @@ from contracts.errors import BraidError
 from contracts.features import CONSENT, VIEWS, FeatureType, Strand, View
 from contracts.online import encode_value, feature_field, redis_key, timestamp_field
 from contracts.online_values import encode_timestamp
-from feature_repo.store import EncodedRow, Tombstone
+from feature_repo.encoded import EncodedRow, Tombstone
 from feature_repo.withdrawals import keys_of, tombstones_of
 
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]

@@ -12,19 +12,18 @@ was taken away. Of two stream rows that of the later choice stays, then the grea
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
+import pyarrow as pa
 from feast import FeatureView, RepoConfig
 from feast.infra.online_stores.helpers import _redis_key, _redis_key_prefix
 from feast.infra.online_stores.redis import RedisOnlineStore, RedisOnlineStoreConfig
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.protos.feast.types.Value_pb2 import Value
 from redis import Redis
-from redis.commands.core import Script
 
 from contracts.clock import to_micros
 from contracts.online import (
@@ -32,71 +31,18 @@ from contracts.online import (
     encode_version,
     feature_field,
     timestamp_field,
-    tombstone_version,
     version_field,
 )
-from contracts.online_values import decode_value, encode_timestamp
+from contracts.online_values import encode_timestamp
+from feature_repo import calls
+from feature_repo.encoded import EVENTS_SEEN, EncodedRow, Tombstone
+from feature_repo.pipe import Pipe
 from feature_repo.scripts import LEAVE_TOMBSTONE, SET_UNLESS_OLDER
+from feature_repo.tables import TableLayout
 
 ProtoRow = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
-Call = TypeVar("Call")
 
 NAME: Literal["feature_repo.store.VersionedRedisOnlineStore"] = "feature_repo.store.VersionedRedisOnlineStore"
-EVENTS_SEEN = "events_seen"
-CHOICE = "consent_changed_at"
-PIPELINED = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Tombstone:
-    """What is left of a row that a withdrawal takes away.
-
-    Attributes:
-        version: rows up to it never land again; where `choice` is None the version held stays if it is greater.
-        fields: the hash fields to remove, beside the timestamp.
-        choice: field and encoded value of the choice that withdraws: rows made under a later one stay, and they alone
-            land again. None for views whose rows do not say under which choice they were made.
-    """
-
-    key: bytes
-    view: str
-    version: tuple[int, int]
-    fields: tuple[bytes, ...]
-    choice: tuple[bytes, bytes] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class EncodedRow:
-    """A row as it goes into its hash: `fields` holds the values and the timestamp, not the version.
-
-    `tombstones` must stand in the store before this row can be read: what a withdrawal takes away.
-    """
-
-    key: bytes
-    view: str
-    version: tuple[int, int]
-    fields: Mapping[bytes, bytes]
-    tombstones: tuple[Tombstone, ...] = ()
-
-    @property
-    def choice(self) -> tuple[bytes, bytes] | None:
-        """Field and encoded value of the choice it was made under; None where the view's rows do not say."""
-        field = feature_field(self.view, CHOICE)
-        return (field, self.fields[field]) if field in self.fields else None
-
-    @property
-    def order(self) -> tuple[int, bytes, tuple[int, int]]:
-        """Of two rows of one key and view the greater one stays: `SET_UNLESS_OLDER`'s order, choice before version."""
-        _, choice = self.choice or (b"", b"")
-        return len(choice), choice[::-1], self.version
-
-    @property
-    def above_tombstone(self) -> tuple[int, int]:
-        """It lands on tombstones of smaller versions than this: by its choice, else by its version."""
-        if self.choice is None:
-            return self.version
-        chosen = decode_value(self.choice[1])
-        return tombstone_version(max(0, chosen) if isinstance(chosen, int) else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +76,7 @@ class VersionedRedisOnlineStore(RedisOnlineStore):
     def __init__(self) -> None:
         super().__init__()
         self.older_dropped = 0
+        self._pipes: dict[str, Pipe] = {}
 
     def online_write_batch(
         self,
@@ -138,7 +85,7 @@ class VersionedRedisOnlineStore(RedisOnlineStore):
         data: list[ProtoRow],
         progress: Callable[[int], Any] | None,
     ) -> None:
-        """Feast's way in: materialization, push and `write_to_online_store` come here."""
+        """Feast's own way in, a protobuf a value; `ColumnProvider` hands tables to `write_table` instead."""
         rows = [encode_proto_row(config.project, table.name, row) for row in data]
         self.older_dropped += self.write_rows(config.online_store, rows).older
         if progress:
@@ -167,21 +114,28 @@ class VersionedRedisOnlineStore(RedisOnlineStore):
         Raises:
             redis.RedisError: the store did not answer; what was written stays, writing again is harmless.
         """
-        client = self.client(config)
-        leave, set_row = client.register_script(LEAVE_TOMBSTONE), client.register_script(SET_UNLESS_OLDER)
+        leave, set_row = self._pipe(config, LEAVE_TOMBSTONE), self._pipe(config, SET_UNLESS_OLDER)
         row_ttl, tombstone_ttl = config.key_ttl_seconds or 0, config.tombstone_ttl_seconds
-        calls: list[tuple[Script, bytes, list[bytes]]] = [
-            *((leave, gone.key, _tombstone_arguments(gone, tombstone_ttl)) for gone in tombstones),
-            *((set_row, row.key, _row_arguments(row, row_ttl)) for row in rows),
-        ]
-        done: list[int] = []
-        for some in _batches(calls, PIPELINED):
-            with client.pipeline(transaction=False) as pipe:
-                for script, key, arguments in some:
-                    script(keys=[key], args=arguments, client=pipe)
-                done += pipe.execute()
-        left, replaced = sum(done[: len(tombstones)]), sum(done[len(tombstones) :])
-        return Written(replaced, len(rows) - replaced, left)
+        left = leave.call(calls.leave_tombstone(leave.sha, gone, tombstone_ttl) for gone in tombstones)
+        replaced = sum(set_row.call(calls.set_row(set_row.sha, row, row_ttl) for row in rows))
+        return Written(replaced, len(rows) - replaced, sum(left))
+
+    def write_table(self, config: RepoConfig, view: FeatureView, rows: pa.Table) -> Written:
+        """Write a table of a view's rows, encoded by columns.
+
+        Raises:
+            ValueError: a column is missing or has a wrong type; nothing is written.
+            redis.RedisError: the store did not answer; what was written stays, writing again is harmless.
+        """
+        written = self.write_columns(config.online_store, TableLayout.of(config.project, view).columns(rows))
+        self.older_dropped += written.older
+        return written
+
+    def write_columns(self, config: VersionedRedisOnlineStoreConfig, rows: calls.Columns) -> Written:
+        """Write rows whose columns are encoded already, in pipelines and in this order."""
+        pipe = self._pipe(config, SET_UNLESS_OLDER)
+        replaced = sum(pipe.call(calls.set_rows(pipe.sha, rows, config.key_ttl_seconds or 0)))
+        return Written(replaced, len(rows.keys) - replaced)
 
     def not_older(
         self, config: VersionedRedisOnlineStoreConfig, rows: Sequence[EncodedRow]
@@ -198,6 +152,11 @@ class VersionedRedisOnlineStore(RedisOnlineStore):
         """The connection that reads and writes use; it connects when first used."""
         client: Redis = self._get_client(config)
         return client
+
+    def _pipe(self, config: VersionedRedisOnlineStoreConfig, script: str) -> Pipe:
+        if script not in self._pipes:
+            self._pipes[script] = Pipe(self.client(config), script)
+        return self._pipes[script]
 
     def delete_table(self, config: RepoConfig, table: FeatureView) -> None:
         """Delete a view's rows, their versions too."""
@@ -221,30 +180,6 @@ def encode_proto_row(project: str, view: str, row: ProtoRow) -> EncodedRow:
     return EncodedRow(_redis_key(project, entity, 3), view, (event_micros, second), fields)
 
 
-def _row_arguments(row: EncodedRow, ttl_seconds: int) -> list[bytes]:
-    """As `SET_UNLESS_OLDER` takes them."""
-    pairs = [part for pair in row.fields.items() for part in pair]
-    return [*_place(row), encode_version(row.above_tombstone), *pairs, str(ttl_seconds).encode()]
-
-
-def _tombstone_arguments(gone: Tombstone, ttl_seconds: int) -> list[bytes]:
-    """As `LEAVE_TOMBSTONE` takes them."""
-    return [*_place(gone), str(ttl_seconds).encode(), *gone.fields]
-
-
-def _place(written: EncodedRow | Tombstone) -> list[bytes]:
-    """What both scripts take first: the fields of version, time and choice, and the values that are compared."""
-    choice_field, choice = written.choice or (b"", b"")
-    fields = [version_field(written.view), timestamp_field(written.view), choice_field]
-    return [*fields, choice, encode_version(written.version)]
-
-
 def _aware(moment: datetime) -> datetime:
     """Feast hands naive times down; they are UTC."""
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-
-
-def _batches(calls: Sequence[Call], size: int) -> Iterator[list[Call]]:
-    left = iter(calls)
-    while some := list(islice(left, size)):
-        yield some

@@ -11,7 +11,7 @@ from functools import cache
 from contracts.consent import changed_at_of, granted
 from contracts.features import VIEWS, FeatureType, View
 from contracts.online import encode_value, feature_field, redis_key, tombstone_version
-from feature_repo.store import CHOICE, EncodedRow, Tombstone
+from feature_repo.encoded import CHOICE, EncodedRow, Tombstone
 
 PURPOSE = "personalization"
 PERSONAL_VIEWS = tuple(view for view in VIEWS if view.purpose == PURPOSE)

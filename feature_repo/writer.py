@@ -18,16 +18,12 @@ from redis.exceptions import RedisError
 from contracts.clock import Clock, to_micros
 from contracts.logs import RoomLog
 from contracts.settings import TOPICS, Settings
+from feature_repo.encoded import EncodedRow
 from feature_repo.metrics import WriterMetrics
 from feature_repo.repo import online_config
 from feature_repo.rows import PoisonError, newest_rows, read_row
 from feature_repo.sentinel import Sentinel
-from feature_repo.store import (
-    EncodedRow,
-    VersionedRedisOnlineStore,
-    VersionedRedisOnlineStoreConfig,
-    Written,
-)
+from feature_repo.store import VersionedRedisOnlineStore, VersionedRedisOnlineStoreConfig, Written
 from feature_repo.withdrawals import newest_tombstones
 
 log = RoomLog("feature_repo")

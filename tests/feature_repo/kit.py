@@ -22,8 +22,9 @@ from contracts.online import (
 )
 from contracts.online_values import encode_timestamp
 from contracts.settings import Settings
+from feature_repo.encoded import EncodedRow, Tombstone
 from feature_repo.repo import online_config
-from feature_repo.store import EncodedRow, Tombstone, VersionedRedisOnlineStore, Written
+from feature_repo.store import VersionedRedisOnlineStore, Written
 from feature_repo.withdrawals import tombstones_of
 
 

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from contracts.features import SESSION, SHOPPER
 from contracts.online import LAST_OF_INSTANT, feature_field, timestamp_field
 from contracts.settings import Settings
+from feature_repo.encoded import EncodedRow, Tombstone
 from feature_repo.rows import newest_rows
-from feature_repo.store import EncodedRow, Tombstone
 from tests.feature_repo.kit import Online, key_of, row, tombstone
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")

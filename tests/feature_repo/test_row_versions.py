@@ -18,8 +18,9 @@ from contracts.features import FeatureType
 from contracts.online import decode_value, decode_version, encode_value, feature_field, version_field
 from contracts.online_values import encode_timestamp
 from contracts.settings import Settings
+from feature_repo.encoded import EncodedRow
 from feature_repo.repo import online_config
-from feature_repo.store import EncodedRow, VersionedRedisOnlineStore
+from feature_repo.store import VersionedRedisOnlineStore
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from contracts.features import SESSION, USER, USER_EMBEDDING
 from contracts.online import KEY_TTL_SECONDS, LAST_OF_INSTANT, TOMBSTONE_TTL_SECONDS, redis_key, version_field
 from contracts.settings import Settings
-from feature_repo.store import EncodedRow
+from feature_repo.encoded import EncodedRow
 from feature_repo.withdrawals import keys_of, newest_tombstones, tombstones_of
 from tests.feature_repo.kit import Online, key_of, row, state, tombstone
 
