@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from contracts.features import FeatureType
+from contracts.online import LAST_OF_INSTANT
 from contracts.online_values import (
     FLOAT_BYTES,
     FLOAT_LIST_TAG,
@@ -59,6 +60,12 @@ def encode_versions(first: pa.Array, second: pa.Array) -> Bytes:
     """Row versions as `contracts.online.encode_version` has them: two big-endian numbers (int64, not negative)."""
     pairs = np.column_stack((first.to_numpy(zero_copy_only=False), second.to_numpy(zero_copy_only=False)))
     return _split(pairs.astype(">u8").tobytes(), np.full(len(pairs), 16))
+
+
+def above_tombstones(choices: pa.Array) -> Bytes:
+    """Of rows made under these choices (int64, null for none) the versions that a tombstone must be smaller than."""
+    chosen = pc.max_element_wise(choices.fill_null(0), 0)
+    return encode_versions(chosen, pa.array([LAST_OF_INSTANT] * len(chosen), pa.int64()))
 
 
 def encode_keys(columns: Sequence[tuple[str, pa.Array]], project: str) -> Bytes:

@@ -31,28 +31,18 @@ class Tombstone:
 
 @dataclass(frozen=True, slots=True)
 class EncodedRow:
-    """A row as it goes into its hash: `fields` holds the values and the timestamp, not the version.
-
-    `tombstones` must stand in the store before this row can be read: what a withdrawal takes away.
-    """
+    """A row as it goes into its hash: `fields` holds the values and the timestamp, not the version."""
 
     key: bytes
     view: str
     version: tuple[int, int]
     fields: Mapping[bytes, bytes]
-    tombstones: tuple[Tombstone, ...] = ()
 
     @property
     def choice(self) -> tuple[bytes, bytes] | None:
         """Field and encoded value of the choice it was made under; None where the view's rows do not say."""
         field = feature_field(self.view, CHOICE)
         return (field, self.fields[field]) if field in self.fields else None
-
-    @property
-    def order(self) -> tuple[int, bytes, tuple[int, int]]:
-        """Of two rows of one key and view the greater one stays: `SET_UNLESS_OLDER`'s order, choice before version."""
-        _, choice = self.choice or (b"", b"")
-        return len(choice), choice[::-1], self.version
 
     @property
     def above_tombstone(self) -> tuple[int, int]:

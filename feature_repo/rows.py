@@ -5,21 +5,34 @@ The shape of each view's record is built from its declaration; msgspec checks ty
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from operator import or_
-from typing import Annotated, Any
+from operator import attrgetter, or_
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
+import pyarrow as pa
 
 from contracts.errors import BraidError
 from contracts.features import CONSENT, VIEWS, FeatureType, Strand, View
-from contracts.online import encode_value, feature_field, redis_key, timestamp_field
-from contracts.online_values import encode_timestamp
-from feature_repo.encoded import EncodedRow, Tombstone
+from contracts.online import encode_version, feature_field, redis_key, timestamp_field
+from feature_repo.arrow_values import (
+    ARROW_TYPES,
+    above_tombstones,
+    encode_column,
+    encode_keys,
+    encode_timestamps,
+    encode_versions,
+)
+from feature_repo.calls import Columns
+from feature_repo.encoded import CHOICE, Tombstone
 from feature_repo.withdrawals import keys_of, tombstones_of
 
+Record: TypeAlias = Any
+"""A struct that `record_type` made: join keys, version and features of one view's row."""
+INT64 = pa.int64()
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 Version = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Key = Annotated[str, msgspec.Meta(min_length=1)]
@@ -37,15 +50,39 @@ class PoisonError(BraidError):
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What is computed once a view: its columns with their types and hash fields."""
+    """What is computed once a view.
+
+    Attributes:
+        columns: its columns with their types and hash fields.
+        key: of a record, what tells entities apart.
+        order: of two records of a key the greater one stays: `SET_UNLESS_OLDER`'s order, choice before version.
+        choice: the hash field of the choice; None where the rows do not say.
+    """
 
     view: View
     columns: tuple[tuple[str, FeatureType, bytes], ...]
+    key: Callable[[Record], Any]
+    order: Callable[[Record], Any]
+    choice: bytes | None
 
     @classmethod
     def of(cls, view: View) -> Layout:
         columns = ((name, dtype, feature_field(view.name, name)) for name, dtype in view.stored_columns)
-        return cls(view, tuple(columns))
+        version: list[Callable[[Record], int]] = [attrgetter(name) for name in view.version]
+        parts = [_choice_of, *version] if view.starts_empty else version
+        return cls(
+            view,
+            tuple(columns),
+            attrgetter(*view.join_keys),
+            lambda record: tuple(part(record) for part in parts),
+            feature_field(view.name, CHOICE) if view.starts_empty else None,
+        )
+
+
+def _choice_of(record: Record) -> int:
+    """A record that does not say under which choice it was made is of none."""
+    chosen = record.consent_changed_at
+    return -1 if chosen is None else int(chosen)
 
 
 STREAM_VIEWS = tuple(view for view in VIEWS if view.strand is Strand.STREAM)
@@ -66,36 +103,70 @@ def record_type(view: View) -> type[msgspec.Struct]:
 DECODER: msgspec.json.Decoder[Any] = msgspec.json.Decoder(reduce(or_, map(record_type, STREAM_VIEWS)))
 
 
-def read_row(project: str, value: bytes) -> EncodedRow:
-    """The row that one record holds; a consent row that does not grant brings its tombstones along.
+def read_record(value: bytes) -> Record:
+    """The row that one record of the topic holds.
 
     Raises:
         PoisonError: it is not JSON, of no stream view, or a key, version or type is wrong.
     """
     try:
-        record = DECODER.decode(value)
+        return DECODER.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise PoisonError(str(error)) from None
-    layout = LAYOUTS[record.__struct_config__.tag]
-    view = layout.view
-    event_micros, seen = (getattr(record, name) for name in view.version)
-    fields = {field: encode_value(getattr(record, name), dtype) for name, dtype, field in layout.columns}
-    fields[timestamp_field(view.name)] = encode_timestamp(event_micros)
-    key = redis_key(project, {name: getattr(record, name) for name in view.join_keys})
-    tombstones = _withdrawn(project, record) if view is CONSENT else ()
-    return EncodedRow(key, view.name, (event_micros, seen), fields, tombstones)
 
 
-def _withdrawn(project: str, record: Any) -> tuple[Tombstone, ...]:
+def newest_records(records: Iterable[Record]) -> dict[str, list[Record]]:
+    """By view the newest record of each key, by choice, then version, as the store decides; of equal ones the later one."""
+    newest: dict[str, dict[Any, Record]] = defaultdict(dict)
+    for record in records:
+        layout = layout_of(record)
+        held = newest[layout.view.name]
+        key = layout.key(record)
+        if key not in held or layout.order(record) >= layout.order(held[key]):
+            held[key] = record
+    return {view: list(held.values()) for view, held in newest.items()}
+
+
+def columns_of(project: str, view: str, records: Sequence[Record]) -> Columns:
+    """Records of one view as columns of bytes."""
+    layout = LAYOUTS[view]
+    first, second = (_values(records, name, INT64) for name in layout.view.version)
+    fields = [
+        (field, encode_column(_values(records, name, ARROW_TYPES[dtype]), dtype))
+        for name, dtype, field in layout.columns
+    ]
+    versions = encode_versions(first, second)
+    return Columns(
+        view,
+        encode_keys([(key, _values(records, key, pa.string())) for key in layout.view.join_keys], project),
+        versions,
+        above_tombstones(_values(records, CHOICE, INT64)) if layout.choice else versions,
+        [*fields, (timestamp_field(view), encode_timestamps(first))],
+        layout.choice,
+    )
+
+
+def withdrawn(project: str, record: Record) -> tuple[Tombstone, ...]:
+    """The tombstones that a consent record brings along; none where it grants, or is of another view."""
+    if layout_of(record).view is not CONSENT:
+        return ()
     keys = keys_of(record.shopper_id, record.consent_visitor_id, record.consent_session_id)
     return tombstones_of(project, record.consent_state, keys)
 
 
-def newest_rows(rows: Iterable[EncodedRow]) -> list[EncodedRow]:
-    """The newest row of each key and view, by choice, then version; of equal ones the later one."""
-    newest: dict[tuple[bytes, str], EncodedRow] = {}
-    for row in rows:
-        held = newest.get((row.key, row.view))
-        if held is None or row.order >= held.order:
-            newest[row.key, row.view] = row
-    return list(newest.values())
+def place_of(project: str, record: Record) -> tuple[bytes, bytes]:
+    """The record's key in the store, and its encoded version."""
+    view = layout_of(record).view
+    first, second = (getattr(record, name) for name in view.version)
+    return redis_key(project, {name: getattr(record, name) for name in view.join_keys}), encode_version(
+        (first, second)
+    )
+
+
+def layout_of(record: Record) -> Layout:
+    """What is computed once of the record's view."""
+    return LAYOUTS[record.__struct_config__.tag]
+
+
+def _values(records: Sequence[Record], name: str, kind: pa.DataType) -> pa.Array:
+    return pa.array(list(map(attrgetter(name), records)), kind)

@@ -28,7 +28,6 @@ from redis import Redis
 from contracts.clock import to_micros
 from contracts.online import (
     TOMBSTONE_TTL_SECONDS,
-    encode_version,
     feature_field,
     timestamp_field,
     version_field,
@@ -47,11 +46,10 @@ NAME: Literal["feature_repo.store.VersionedRedisOnlineStore"] = "feature_repo.st
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """How many rows were set, how many lost against what the store held, and how many tombstones were left."""
+    """How many rows were set, and how many lost against what the store held."""
 
     rows: int
     older: int
-    tombstones: int = 0
 
 
 class VersionedRedisOnlineStoreConfig(RedisOnlineStoreConfig):
@@ -101,24 +99,15 @@ class VersionedRedisOnlineStore(RedisOnlineStore):
         """The same; stock Feast's own asynchronous write would go past the versions."""
         await asyncio.to_thread(self.online_write_batch, config, table, data, progress)
 
-    def write_rows(
-        self,
-        config: VersionedRedisOnlineStoreConfig,
-        rows: Sequence[EncodedRow],
-        tombstones: Sequence[Tombstone] = (),
-    ) -> Written:
-        """Leave the tombstones, then write rows that are encoded already, in pipelines and in this order.
-
-        Who reads a row of `rows` therefore finds nothing any more that a tombstone takes away.
+    def write_rows(self, config: VersionedRedisOnlineStoreConfig, rows: Sequence[EncodedRow]) -> Written:
+        """Write rows that are encoded already, in pipelines and in this order.
 
         Raises:
             redis.RedisError: the store did not answer; what was written stays, writing again is harmless.
         """
-        leave, set_row = self._pipe(config, LEAVE_TOMBSTONE), self._pipe(config, SET_UNLESS_OLDER)
-        row_ttl, tombstone_ttl = config.key_ttl_seconds or 0, config.tombstone_ttl_seconds
-        left = leave.call(calls.leave_tombstone(leave.sha, gone, tombstone_ttl) for gone in tombstones)
-        replaced = sum(set_row.call(calls.set_row(set_row.sha, row, row_ttl) for row in rows))
-        return Written(replaced, len(rows) - replaced, sum(left))
+        pipe, ttl = self._pipe(config, SET_UNLESS_OLDER), config.key_ttl_seconds or 0
+        replaced = sum(pipe.call(calls.set_row(pipe.sha, row, ttl) for row in rows))
+        return Written(replaced, len(rows) - replaced)
 
     def write_table(self, config: RepoConfig, view: FeatureView, rows: pa.Table) -> Written:
         """Write a table of a view's rows, encoded by columns.
@@ -138,15 +127,23 @@ class VersionedRedisOnlineStore(RedisOnlineStore):
         return Written(replaced, len(rows.keys) - replaced)
 
     def not_older(
-        self, config: VersionedRedisOnlineStoreConfig, rows: Sequence[EncodedRow]
-    ) -> list[EncodedRow]:
-        """Those of `rows` whose version is not smaller than what the store holds, in one round trip."""
+        self, config: VersionedRedisOnlineStoreConfig, view: str, places: Sequence[tuple[bytes, bytes]]
+    ) -> list[bool]:
+        """Of which (key, encoded version) the version is not smaller than what the store holds, in one round trip."""
         with self.client(config).pipeline(transaction=False) as pipe:
-            for row in rows:
-                pipe.hget(row.key, version_field(row.view))  # type: ignore[arg-type] # bytes are fine
+            for key, _ in places:
+                pipe.hget(key, version_field(view))  # type: ignore[arg-type] # bytes are fine
             held = pipe.execute()
-        pairs = zip(rows, held, strict=True)
-        return [row for row, version in pairs if version is None or encode_version(row.version) >= version]
+        pairs = zip(places, held, strict=True)
+        return [found is None or version >= found for (_, version), found in pairs]
+
+    def leave_tombstones(
+        self, config: VersionedRedisOnlineStoreConfig, tombstones: Sequence[Tombstone]
+    ) -> int:
+        """Take rows away; returns how many tombstones were left. Who reads after this finds the rows no more."""
+        pipe = self._pipe(config, LEAVE_TOMBSTONE)
+        ttl = config.tombstone_ttl_seconds
+        return sum(pipe.call(calls.leave_tombstone(pipe.sha, gone, ttl) for gone in tombstones))
 
     def client(self, config: RedisOnlineStoreConfig) -> Redis:
         """The connection that reads and writes use; it connects when first used."""

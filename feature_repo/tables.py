@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from feast import FeatureView
 from feast.infra.online_stores.helpers import _redis_key
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
@@ -16,8 +15,15 @@ from feast.type_map import python_values_to_proto_values
 from feast.value_type import ValueType
 
 from contracts.features import FeatureType
-from contracts.online import LAST_OF_INSTANT, feature_field, timestamp_field
-from feature_repo.arrow_values import Bytes, encode_column, encode_keys, encode_timestamps, encode_versions
+from contracts.online import feature_field, timestamp_field
+from feature_repo.arrow_values import (
+    Bytes,
+    above_tombstones,
+    encode_column,
+    encode_keys,
+    encode_timestamps,
+    encode_versions,
+)
 from feature_repo.calls import Columns
 from feature_repo.encoded import CHOICE, EVENTS_SEEN
 
@@ -82,7 +88,7 @@ class TableLayout:
             self.view,
             self._keys(rows),
             versions,
-            versions if choice is None else _after(_column(rows, CHOICE)),
+            versions if choice is None else above_tombstones(_column(rows, CHOICE).cast(pa.int64())),
             [*fields, (timestamp_field(self.view), encode_timestamps(times))],
             choice,
         )
@@ -115,12 +121,6 @@ def _micros(layout: TableLayout, rows: pa.Table | pa.RecordBatch, name: str) -> 
     if column.null_count:
         raise ValueError(f"the rows of {layout.view} have {column.null_count} times without {name}")
     return column.cast(MICROSECONDS, safe=False).cast(pa.int64())
-
-
-def _after(choices: pa.Array) -> Bytes:
-    """`EncodedRow.above_tombstone` of rows made under these choices."""
-    chosen = pc.max_element_wise(choices.cast(pa.int64()).fill_null(0), 0)
-    return encode_versions(chosen, pa.array([LAST_OF_INSTANT] * len(chosen), pa.int64()))
 
 
 def _encoded(column: pa.Array, kind: ValueType) -> Bytes:

@@ -11,7 +11,7 @@ from functools import cache
 from contracts.consent import changed_at_of, granted
 from contracts.features import VIEWS, FeatureType, View
 from contracts.online import encode_value, feature_field, redis_key, tombstone_version
-from feature_repo.encoded import CHOICE, EncodedRow, Tombstone
+from feature_repo.encoded import CHOICE, Tombstone
 
 PURPOSE = "personalization"
 PERSONAL_VIEWS = tuple(view for view in VIEWS if view.purpose == PURPOSE)
@@ -46,10 +46,10 @@ def keys_of(shopper_id: str, visitor_id: str | None, session_id: str | None) -> 
     return {key: value for key, value in found.items() if value}
 
 
-def newest_tombstones(rows: Iterable[EncodedRow]) -> list[Tombstone]:
-    """Of all tombstones of `rows` the newest of each key and view."""
+def newest_tombstones(tombstones: Iterable[Tombstone]) -> list[Tombstone]:
+    """The newest of each key and view."""
     newest: dict[tuple[bytes, str], Tombstone] = {}
-    for tombstone in (tombstone for row in rows for tombstone in row.tombstones):
+    for tombstone in tombstones:
         place = (tombstone.key, tombstone.view)
         if place not in newest or tombstone.version > newest[place].version:
             newest[place] = tombstone

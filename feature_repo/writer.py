@@ -16,19 +16,27 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message,
 from redis.exceptions import RedisError
 
 from contracts.clock import Clock, to_micros
+from contracts.features import CONSENT
 from contracts.logs import RoomLog
 from contracts.settings import TOPICS, Settings
-from feature_repo.encoded import EncodedRow
 from feature_repo.metrics import WriterMetrics
 from feature_repo.repo import online_config
-from feature_repo.rows import PoisonError, newest_rows, read_row
+from feature_repo.rows import (
+    PoisonError,
+    Record,
+    columns_of,
+    newest_records,
+    place_of,
+    read_record,
+    withdrawn,
+)
 from feature_repo.sentinel import Sentinel
-from feature_repo.store import VersionedRedisOnlineStore, VersionedRedisOnlineStoreConfig, Written
+from feature_repo.store import VersionedRedisOnlineStore, VersionedRedisOnlineStoreConfig
 from feature_repo.withdrawals import newest_tombstones
 
 log = RoomLog("feature_repo")
 GROUP = "feature-writer"
-BATCH = 1000
+BATCH = 2000
 POLL_SECONDS = 0.02
 HOUSEKEEPING_SECONDS = 1.0
 FIRST_PAUSE_SECONDS = 0.1
@@ -88,36 +96,51 @@ class FeatureWriter:
         good = [message for message in messages if not _broken(message)]
         if not good:
             return
-        read = [row for message in good if (row := self._read(message)) is not None]
-        rows = newest_rows(read)
-        written = self._until_redis_answers(lambda: self._write(read, rows))
+        read = [record for message in good if (record := self._read(message)) is not None]
+        newest = newest_records(read)
+        self._until_redis_answers(lambda: self._write(read, newest))
         for message in good:
             partition, offset = message.partition(), message.offset()
             assert partition is not None and offset is not None
             self._offsets[partition] = offset + 1
-        self.metrics.written.inc(written.rows)
-        self.metrics.older.inc(written.older)
-        self.metrics.withdrawn.inc(written.tombstones)
-        self.metrics.superseded.inc(len(read) - len(rows))
-        self._observe(rows)
+        kept = sum(map(len, newest.values()))
+        self.metrics.superseded.inc(len(read) - kept)
 
-    def _write(self, read: Sequence[EncodedRow], rows: Sequence[EncodedRow]) -> Written:
-        """Tombstones of every withdrawal read, then the newest rows.
+    def _write(self, read: Sequence[Record], newest: Mapping[str, Sequence[Record]]) -> None:
+        """Tombstones of every withdrawal read, then the newest rows: who can read a withdrawal finds nothing else."""
+        self._withdraw(read)
+        for view, records in newest.items():
+            rows = columns_of(self.settings.feast_project, view, records)
+            written = self._store.write_columns(self._online, rows)
+            self.metrics.written.inc(written.rows)
+            self.metrics.older.inc(written.older)
+            self._observe(records)
 
-        A withdrawal that is read again, after the store holds a newer choice, takes nothing away any more.
+    def _withdraw(self, read: Sequence[Record]) -> None:
+        """Leave the tombstones of every withdrawal but those that the store holds a newer choice than.
+
+        One that is read again after that takes nothing away any more.
         """
-        withdrawals = [row for row in read if row.tombstones]
-        if withdrawals:
-            withdrawals = self._store.not_older(self._online, withdrawals)
-        return self._store.write_rows(self._online, rows, newest_tombstones(withdrawals))
+        withdrawals = [
+            (record, gone) for record in read if (gone := withdrawn(self.settings.feast_project, record))
+        ]
+        if not withdrawals:
+            return
+        places = [place_of(self.settings.feast_project, record) for record, _ in withdrawals]
+        fresh = self._store.not_older(self._online, CONSENT.name, places)
+        pairs = zip(withdrawals, fresh, strict=True)
+        newest = newest_tombstones(
+            tombstone for (_, left), is_fresh in pairs if is_fresh for tombstone in left
+        )
+        self.metrics.withdrawn.inc(self._store.leave_tombstones(self._online, newest))
 
-    def _read(self, message: Message) -> EncodedRow | None:
+    def _read(self, message: Message) -> Record | None:
         value = message.value()
         if value is None:
             self.metrics.tombstones.inc()
             return None
         try:
-            return read_row(self.settings.feast_project, value)
+            return read_record(value)
         except PoisonError as error:
             self.metrics.poison.inc()
             log(
@@ -125,10 +148,10 @@ class FeatureWriter:
             )
             return None
 
-    def _observe(self, rows: Iterable[EncodedRow]) -> None:
+    def _observe(self, records: Iterable[Record]) -> None:
         now = to_micros(self.clock.now())
-        for row in rows:
-            self.metrics.delay.observe(max(0, now - row.version[0]) / MICROS)
+        for record in records:
+            self.metrics.delay.observe(max(0, now - record.newest_event_time) / MICROS)
 
     def _tend(self, consumer: Consumer) -> None:
         """Once a second: commit, measure the lag, and read again what Redis has lost."""

@@ -24,7 +24,7 @@ from contracts.online_values import encode_timestamp
 from contracts.settings import Settings
 from feature_repo.encoded import EncodedRow, Tombstone
 from feature_repo.repo import online_config
-from feature_repo.store import VersionedRedisOnlineStore, Written
+from feature_repo.store import VersionedRedisOnlineStore
 from feature_repo.withdrawals import tombstones_of
 
 
@@ -65,11 +65,12 @@ class Online:
         self.store = VersionedRedisOnlineStore()
         self.client: Redis = self.store.client(self.config)
 
-    def write(self, *writes: EncodedRow | Tombstone) -> list[Written]:
+    def write(self, *writes: EncodedRow | Tombstone) -> list[int]:
+        """How many rows were set, or tombstones left, by each write: 0 or 1."""
         return [
-            self.store.write_rows(self.config, [], [write])
+            self.store.leave_tombstones(self.config, [write])
             if isinstance(write, Tombstone)
-            else self.store.write_rows(self.config, [write])
+            else self.store.write_rows(self.config, [write]).rows
             for write in writes
         ]
 

@@ -19,7 +19,6 @@ from contracts.features import SESSION, SHOPPER
 from contracts.online import LAST_OF_INSTANT, feature_field, timestamp_field
 from contracts.settings import Settings
 from feature_repo.encoded import EncodedRow, Tombstone
-from feature_repo.rows import newest_rows
 from tests.feature_repo.kit import Online, key_of, row, tombstone
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -70,13 +69,6 @@ def test_the_greatest_choice_then_version_is_left_of_stream_rows_in_any_order(
     assert found == hash_left(online, "any", [greatest])
     assert (timestamp_field("shopper") in found) is (len(greatest) == 3)
     assert hash_left(online, "any", data.draw(st.permutations(writes))) == found
-    # In pipelines of the writer: of each batch the newest row of the key alone.
-    encoded = stream_writes(online.project, "any", writes)
-    rows = [write for write in encoded if isinstance(write, EncodedRow)]
-    gone = [write for write in encoded if isinstance(write, Tombstone)]
-    online.client.delete(key_of(online.project, SHOPPER, "any"))
-    online.store.write_rows(online.config, newest_rows(rows), gone)
-    assert online.client.hgetall(key_of(online.project, SHOPPER, "any")) == found
 
 
 def test_no_late_row_of_an_old_choice_comes_back_in_any_order(online: Online) -> None:
@@ -115,7 +107,6 @@ def test_two_devices_under_two_grants_leave_the_newer_choices_row(
         online.client.delete(key_of(online.project, SHOPPER, "two"))
         online.write(*order)
         assert online.read(SHOPPER, "two").version == (40_001, 1)
-        assert newest_rows(write for write in order if isinstance(write, EncodedRow)) == [phone[1]]
     # A row that does not say under which choice it was made, by Feast's own way in, is of none.
     made = row(online.project, SHOPPER, "two", (99_000, 1), 0)
     unsaid = replace(made, fields={**made.fields, feature_field("shopper", "consent_changed_at"): b""})

@@ -18,7 +18,17 @@ from feast.type_map import python_values_to_proto_values
 from redis import Redis
 
 from contracts.clock import to_micros
-from contracts.features import CONSENT, SESSION, USER, USER_EMBEDDING, VIEWS, FeatureType, Strand, View
+from contracts.features import (
+    CONSENT,
+    SESSION,
+    SHOPPER,
+    USER,
+    USER_EMBEDDING,
+    VIEWS,
+    FeatureType,
+    Strand,
+    View,
+)
 from contracts.online import (
     KEY_TTL_SECONDS,
     decode_row,
@@ -34,7 +44,7 @@ from contracts.online import (
 from contracts.settings import Settings
 from feature_repo.definitions import FEAST_TYPES
 from feature_repo.repo import online_config, repo_config
-from feature_repo.rows import read_row
+from feature_repo.rows import columns_of, read_record
 from feature_repo.store import VersionedRedisOnlineStore
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -131,7 +141,7 @@ def test_writes_what_stock_feast_writes(settings: Settings, feast_store: Feature
         assert 0 < int(client.ttl(key)) <= KEY_TTL_SECONDS  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("view", [CONSENT, SESSION], ids=lambda view: view.name)
+@pytest.mark.parametrize("view", [CONSENT, SESSION, SHOPPER], ids=lambda view: view.name)
 def test_a_record_of_the_topic_gives_the_same_bytes(
     settings: Settings, feast_store: FeatureStore, view: View
 ) -> None:
@@ -142,8 +152,9 @@ def test_a_record_of_the_topic_gives_the_same_bytes(
     through_feast = [hash_of(settings, client, view, row) for row in rows]
 
     records = [{"view": view.name, "newest_event_time": to_micros(EVENT_TIME), **row} for row in rows]
-    encoded = [read_row(settings.feast_project, json.dumps(record).encode()) for record in records]
-    written = ours.write_rows(online_config(settings), encoded)
+    read = [read_record(json.dumps(record).encode()) for record in records]
+    columns = columns_of(settings.feast_project, view.name, read)
+    written = ours.write_columns(online_config(settings), columns)
 
     assert (written.rows, written.older) == (len(rows), 0)
     assert [hash_of(settings, client, view, row) for row in rows] == through_feast

@@ -316,7 +316,7 @@ def test_materializes_the_rows_of_one_cut(lake: Settings, stack: LocalStack) -> 
     # A withdrawal on the day after the newer cut: neither cut comes back for `other`, and `u` is as it was.
     gone = tombstones_of(lake.feast_project, DENIED, {"user_id": "other"})
     assert {tombstone.view for tombstone in gone} == {"user", "user_embedding"}
-    VersionedRedisOnlineStore().write_rows(online_config(lake), [], gone)
+    VersionedRedisOnlineStore().leave_tombstones(online_config(lake), gone)
     for cut in (before, CUT):
         materialize(store, lake, cut)
         assert spend("other") == (None, (0, None))

@@ -21,7 +21,7 @@ from contracts.online import StoredRow, decode_row, fields_of, redis_key
 from contracts.settings import TOPICS, Settings
 from feature_repo.metrics import WriterMetrics
 from feature_repo.repo import online_config
-from feature_repo.rows import PoisonError, newest_rows, read_row
+from feature_repo.rows import PoisonError, newest_records, read_record
 from feature_repo.sentinel import Sentinel
 from feature_repo.store import VersionedRedisOnlineStore
 from feature_repo.writer import GROUP, FeatureWriter
@@ -310,13 +310,38 @@ def test_survives_a_restart_of_redis(settings: Settings, servers: LocalStack) ->
 )
 def test_poison_is_refused_by_name(value: bytes) -> None:
     with pytest.raises(PoisonError):
-        read_row("braid", value)
+        read_record(value)
 
 
-def test_of_equal_versions_the_later_row_is_kept() -> None:
-    rows = [
-        read_row("braid", json.dumps(session("v", seen, session_carts=carts)).encode())
-        for seen, carts in ((2, 1), (3, 2), (3, 3), (1, 4))
+def records(view: View, *placed: tuple[int, ...]) -> list[Any]:
+    """Of one key, by (choice, newest event time, events seen, session_carts)."""
+    names = ("consent_changed_at", "newest_event_time", "events_seen", "session_carts")
+    keys = {"view": view.name, **dict.fromkeys(view.join_keys, "v")}
+    return [
+        read_record(json.dumps({**keys, **dict(zip(names, one, strict=True))}).encode()) for one in placed
     ]
-    (kept,) = newest_rows(rows)
-    assert kept == rows[2]
+
+
+def test_of_a_batch_the_row_stays_that_the_store_would_keep() -> None:
+    # The later choice, then the greater version; of equal ones the later record.
+    read = records(SESSION, (5, 90, 9, 0), (7, 40, 2, 1), (7, 40, 3, 2), (7, 40, 3, 3), (7, 40, 1, 4))
+    assert newest_records(read) == {"session": [read[3]]}
+    # Numbers, not bytes: 127 before 128.
+    read = records(SESSION, (128, 1, 1, 0), (127, 9, 9, 0))
+    assert newest_records(read) == {"session": [read[0]]}
+
+
+def test_every_withdrawal_of_a_batch_counts_also_one_that_a_grant_follows(
+    settings: Settings, servers: LocalStack
+) -> None:
+    online = VersionedRedisOnlineStore()
+    old = session("w1", 3, consent_changed_at=START)
+    writer = FeatureWriter(settings, FixedClock(from_micros(START)), WriterMetrics())
+    batch = [old, consent("visitor:w1", 4, 10, "denied", "w1"), consent("visitor:w1", 5, 20, "granted", "w1")]
+    given = [read_record(json.dumps(record).encode()) for record in batch]
+    writer._write(given, newest_records(given))
+    assert not read(settings, SESSION, visitor_id="w1", session_id="s").found
+    held = online.client(online_config(settings)).hkeys(
+        redis_key(settings.feast_project, {"visitor_id": "w1", "session_id": "s"})
+    )
+    assert held == [b"_v:session"]
