@@ -59,7 +59,6 @@ EVENT_COLUMNS_NEEDED = (
 
 DEDUP = ("event_id", "received_time")
 """The first columns of what `first_of_each` reads."""
-PRESENT = " AND ".join(f"{name} IS NOT NULL" for name in EVENT_COLUMNS_NEEDED)
 
 
 def columns_read(views: Sequence[View]) -> tuple[str, ...]:
@@ -136,8 +135,6 @@ def features_of(view: View) -> tuple[Feature, ...]:
 
 
 def _source(settings: Settings, stream: Stream, columns: Sequence[str]) -> str:
-    # The door has validated every record; what is not JSON all the same (a foreign writer) must not stop
-    # every shopper's features, so it is passed over.
     disorder = int(settings.trend_disorder.total_seconds())
     return f"""CREATE TEMPORARY TABLE events (
   {flink_event_ddl(columns, ("item_id",))},
@@ -148,13 +145,13 @@ def _source(settings: Settings, stream: Stream, columns: Sequence[str]) -> str:
   'connector' = 'kafka', 'topic' = '{stream.events}',
   'properties.bootstrap.servers' = '{stream.bootstrap}', 'properties.group.id' = '{GROUP}',
   'properties.fetch.max.wait.ms' = '10', 'scan.startup.mode' = 'earliest-offset',
-  'format' = 'json', 'json.ignore-parse-errors' = 'true'
+  'format' = 'braid-json', 'braid-json.required' = '{";".join(EVENT_COLUMNS_NEEDED)}'
 )"""
 
 
 def _usable(settings: Settings) -> str:
-    """What an event must have; one later than late_horizon is refused in both strands (`too_late`)."""
-    return f"{PRESENT} AND received_time - event_time <= {settings.late_horizon // MICROSECOND}"
+    """One later than late_horizon is refused in both strands (`too_late`)."""
+    return f"received_time - event_time <= {settings.late_horizon // MICROSECOND}"
 
 
 def _read(settings: Settings, columns: Sequence[str]) -> str:
