@@ -1,4 +1,7 @@
-"""`python -m flink_jobs [submit | stop | explain | parity]`: the stream job on the cluster of the settings.
+"""`python -m flink_jobs [submit | upgrade | stop | explain | metrics | parity]`: the stream job on the cluster of the settings.
+
+`upgrade` restarts the running job from a savepoint, for another parallelism, jar or Flink; a changed query is submitted, and
+takes over from the old job. `metrics` serves `/metrics` until SIGTERM.
 
 `parity --view V --cut D --events TOPIC --rows TOPIC` runs one view of the batch strand over given events beside it, until
 it is stopped by `stop --name`.
@@ -7,8 +10,12 @@ it is stopped by `stop --name`.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
+import threading
 import time
+from collections.abc import Callable
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 
@@ -20,10 +27,11 @@ from flink_jobs.job import EVERY_VIEW, JOB_NAME, Job, checkpoints_folder, parity
 from flink_jobs.plan import explain
 from flink_jobs.rest import Cluster, ClusterError
 from flink_jobs.sql import Stream
-from flink_jobs.submit import ensure_running, stop
+from flink_jobs.submit import Launch, Running, ensure_running, stop, upgrade
 
 log = RoomLog("flink_jobs")
 JARS = ROOT / "jars" / "flink"
+ACTIONS = ("submit", "upgrade", "stop", "explain", "metrics", "parity")
 
 
 def main() -> int:
@@ -38,9 +46,7 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m flink_jobs", description=__doc__)
-    parser.add_argument(
-        "action", nargs="?", default="submit", choices=("submit", "stop", "explain", "parity")
-    )
+    parser.add_argument("action", nargs="?", default="submit", choices=ACTIONS)
     parser.add_argument("--name", default=JOB_NAME, help="the job's name")
     parser.add_argument(
         "--view", choices=[view.name for view in EVERY_VIEW], help="of parity: what to compute"
@@ -60,19 +66,43 @@ def _run(options: argparse.Namespace, settings: Settings) -> None:
     elif options.action == "stop":
         stop(cluster, options.name)
         log("stopped", job=options.name)
+    elif options.action == "metrics":
+        _serve_metrics(cluster, settings)
     else:
-        _start(
-            cluster,
-            _parity(options, settings) if options.action == "parity" else stream_job(settings),
-            settings,
-        )
+        job = _parity(options, settings) if options.action == "parity" else stream_job(settings)
+        _bring_up(upgrade if options.action == "upgrade" else ensure_running, cluster, job, settings)
 
 
-def _start(cluster: Cluster, job: Job, settings: Settings) -> None:
-    began, now_ms = time.perf_counter(), to_micros(WallClock().now()) // 1000
-    running = ensure_running(cluster, job, udf_jar(JARS), checkpoints_folder(settings), now_ms)
+def _bring_up(
+    start: Callable[[Cluster, Job, Launch], Running], cluster: Cluster, job: Job, settings: Settings
+) -> None:
+    began = time.perf_counter()
+    running = start(cluster, job, launch_now(settings))
     took_ms = round((time.perf_counter() - began) * 1000)
-    log("running", job=job.name, job_id=running.job_id, origin=running.origin, took_ms=took_ms)
+    log("running", job=job.name, **asdict(running), took_ms=took_ms)
+
+
+def launch_now(settings: Settings) -> Launch:
+    """A start at this moment, with our jar.
+
+    Raises:
+        ClusterError: the jar has not been built.
+    """
+    return Launch(udf_jar(JARS), checkpoints_folder(settings), to_micros(WallClock().now()) // 1000)
+
+
+def _serve_metrics(cluster: Cluster, settings: Settings) -> None:
+    from prometheus_client import CollectorRegistry, start_http_server
+
+    from flink_jobs.metrics import StreamCollector
+
+    registry, stopped = CollectorRegistry(), threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    # Not asked of Flink at once: it may come up later.
+    registry.register(StreamCollector(cluster, JOB_NAME))
+    start_http_server(settings.port("stream_metrics"), settings.host, registry)
+    stopped.wait()
 
 
 def _parity(options: argparse.Namespace, settings: Settings) -> Job:

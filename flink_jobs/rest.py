@@ -28,6 +28,9 @@ class Cluster:
     def get(self, path: str) -> dict[str, Any]:
         return self._ask("GET", path)
 
+    def get_list(self, path: str) -> list[dict[str, Any]]:
+        return self._told("GET", path) or []
+
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         return self._ask("POST", path, json.dumps(body).encode(), "application/json")
 
@@ -49,7 +52,10 @@ class Cluster:
         self._ask("DELETE", f"/jars/{jar_id}")
 
     def _ask(self, method: str, path: str, body: bytes | None = None, kind: str = "") -> dict[str, Any]:
-        """Send one request.
+        return dict(self._told(method, path, body, kind) or {})
+
+    def _told(self, method: str, path: str, body: bytes | None = None, kind: str = "") -> Any:
+        """Send one request; None where the answer is empty.
 
         Raises:
             ClusterError: it cannot be reached, or it answered with an error.
@@ -65,7 +71,7 @@ class Cluster:
             ) from error
         except OSError as error:
             raise ClusterError(f"{method} {request.full_url}: {error}; is the JobManager up?") from error
-        return dict(json.loads(text)) if text.strip() else {}
+        return json.loads(text) if text.strip() else None
 
 
 def _causes(text: bytes) -> str:

@@ -1,8 +1,15 @@
-"""Bring the stream job to RUNNING: keep it if it is there, else start it from its newest checkpoint.
+"""Bring the stream job to RUNNING, change it while it runs, and stop it.
 
-A job's id is its query's fingerprint followed by the time of submission, so that checkpoints say which query
-they belong to: an unchanged query goes on from them, a changed one starts from the beginning of `events`, beside
-nothing (the old job is cancelled). Row versions make the rows it writes again harmless.
+A job's id is its query's fingerprint followed by the time of submission, so that checkpoints say which query they belong to.
+A job of the same query stays, or goes on from the newest state. Another query cannot read that state:
+
+```
+old query   ──────────────────────────────────────────┤ stopped when the new one has caught up
+new query        ├─ from the beginning of `events` ─ ─ ┼──────────────────────►
+```
+
+Both write the same rows' keys. While the new job repeats history, its rows are older than those the store holds and lose; its
+first row that is not older has seen every event that the old one saw.
 """
 
 from __future__ import annotations
@@ -11,71 +18,151 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from flink_jobs.job import ENTRY_CLASS, Job
 from flink_jobs.rest import Cluster, ClusterError
+from flink_jobs.state import pending_records
 
 ALIVE = frozenset({"INITIALIZING", "CREATED", "RUNNING", "RESTARTING", "RECONCILING"})
 LEAVING = frozenset({"CANCELLING", "FAILING"})
 LIMIT_SECONDS = 120.0
 POLL_SECONDS = 0.2
+CAUGHT_UP = 500
+"""Records behind the end of `events`: less than what arrives between two looks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """The running job, and what it goes on from: `kept`, a checkpoint's folder, or `the beginning`."""
+    """The running job, and what it goes on from: `kept`, the folder of its state, or `the beginning`.
+
+    `replaced` are the ids of jobs of another query that it took over from.
+    """
 
     job_id: str
     origin: str
+    replaced: tuple[str, ...] = ()
 
 
-def ensure_running(cluster: Cluster, job: Job, jar: Path, checkpoints: Path, now_ms: int) -> Running:
-    """Return the running job; it is started if need be.
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """What a start needs beside the job.
 
-    Args:
-        checkpoints: the folder that holds a folder per job.
+    Attributes:
+        jar: our own jar.
+        states: the folder that holds a folder of checkpoints per job, and the savepoints.
         now_ms: part of the id of a new job.
+    """
+
+    jar: Path
+    states: Path
+    now_ms: int
+
+
+def ensure_running(cluster: Cluster, job: Job, launch: Launch) -> Running:
+    """Return the running job; it is started if need be, and jobs of its name with another query are taken over from.
 
     Raises:
-        ClusterError: the cluster refuses the job, or it does not run within two minutes.
+        ClusterError: the cluster refuses the job, it does not run within two minutes, or it stops catching up.
     """
-    job_id, origin = _kept(cluster, job), "kept"
-    if job_id is None:
-        checkpoint = newest_checkpoint(checkpoints, job.fingerprint)
-        job_id, origin = _start(cluster, job, jar, checkpoint, now_ms), str(checkpoint or "the beginning")
+    alive = _jobs(cluster, job.name, ALIVE)
+    same = [job_id for job_id in alive if job_id.startswith(job.fingerprint)]
+    others = tuple(job_id for job_id in alive if job_id not in same)
+    if same:
+        job_id, origin = same[0], "kept"
+    else:
+        state = newest_state(launch.states, job.fingerprint)
+        job_id, origin = _start(cluster, job, launch, state), str(state or "the beginning")
     _wait(lambda: _runs(cluster, job_id), f"job {job_id} does not run: see {cluster.url}/#/job/{job_id}")
-    return Running(job_id, origin)
+    if others:
+        _wait_until_caught_up(cluster, job_id)
+    _cancel(cluster, job.name, (*same[1:], *others))
+    return Running(job_id, origin, others)
 
 
-def newest_checkpoint(checkpoints: Path, fingerprint: str) -> Path | None:
-    """The newest completed checkpoint of any job with this query."""
-    complete = checkpoints.glob(f"{fingerprint}*/chk-*/_metadata")
-    newest = max(complete, key=lambda path: path.stat().st_mtime_ns, default=None)
+def upgrade(cluster: Cluster, job: Job, launch: Launch) -> Running:
+    """Stop the job of this query with a savepoint and start it from there: another parallelism, jar or Flink, the same state.
+
+    Raises:
+        ClusterError: no job of this query runs (a changed query has no use for the state: submit it), or as `ensure_running`.
+    """
+    alive = [found for found in _jobs(cluster, job.name, ALIVE) if found.startswith(job.fingerprint)]
+    if len(alive) != 1:
+        raise ClusterError(
+            f"{len(alive)} jobs called {job.name} run this query, not one; a changed query is submitted, not upgraded"
+        )
+    folder = launch.states / f"{job.fingerprint}-savepoints"
+    savepoint = _stop_with_savepoint(cluster, alive[0], folder)
+    job_id = _start(cluster, job, launch, savepoint)
+    _wait(lambda: _runs(cluster, job_id), f"job {job_id} does not run: see {cluster.url}/#/job/{job_id}")
+    return Running(job_id, str(savepoint))
+
+
+def newest_state(states: Path, fingerprint: str) -> Path | None:
+    """The newest completed checkpoint or savepoint of any job with this query."""
+    found = (
+        path for kind in ("chk", "savepoint") for path in states.glob(f"{fingerprint}*/{kind}-*/_metadata")
+    )
+    newest = max(found, key=lambda path: path.stat().st_mtime_ns, default=None)
     return newest.parent if newest else None
 
 
 def stop(cluster: Cluster, name: str) -> None:
     """Cancel every job called `name`; its checkpoints stay."""
-    for job_id in _jobs(cluster, name, ALIVE):
+    _cancel(cluster, name, tuple(_jobs(cluster, name, ALIVE)))
+
+
+def _cancel(cluster: Cluster, name: str, job_ids: tuple[str, ...]) -> None:
+    for job_id in job_ids:
         cluster.cancel(job_id)
-    _wait(lambda: not _jobs(cluster, name, ALIVE | LEAVING), f"{name} is still being cancelled")
+    gone = frozenset(job_ids)
+    _wait(
+        lambda: not gone.intersection(_jobs(cluster, name, ALIVE | LEAVING)),
+        f"{name} is still being cancelled",
+    )
 
 
-def _kept(cluster: Cluster, job: Job) -> str | None:
-    """The job that is there and has the same query; one with another query is cancelled."""
-    alive = _jobs(cluster, job.name, ALIVE)
-    if len(alive) == 1 and alive[0].startswith(job.fingerprint):
-        return alive[0]
-    stop(cluster, job.name)
-    return None
+def _stop_with_savepoint(cluster: Cluster, job_id: str, folder: Path) -> Path:
+    asked = cluster.post(f"/jobs/{job_id}/stop", {"targetDirectory": folder.as_uri(), "drain": False})
+    where = f"/jobs/{job_id}/savepoints/{asked['request-id']}"
+    told: dict[str, Any] = {}
+
+    def done() -> bool:
+        told.update(cluster.get(where))
+        return bool(told["status"]["id"] == "COMPLETED")
+
+    _wait(done, f"job {job_id} writes no savepoint")
+    if "location" not in told["operation"]:
+        raise ClusterError(f"job {job_id} wrote no savepoint: {str(told['operation'])[:2000]}")
+    return Path(told["operation"]["location"].removeprefix("file:"))
 
 
-def _start(cluster: Cluster, job: Job, jar: Path, checkpoint: Path | None, now_ms: int) -> str:
-    job_id = f"{job.fingerprint}{now_ms:016x}"
-    jar_id = cluster.upload(jar)
+def _wait_until_caught_up(cluster: Cluster, job_id: str) -> None:
+    """Wait as long as fewer and fewer records are left.
+
+    Raises:
+        ClusterError: for two minutes no fewer were left than ever before.
+    """
+    least, since = None, time.monotonic()
+    while True:
+        left = pending_records(cluster, job_id)
+        if left is not None and left <= CAUGHT_UP:
+            return
+        if left is not None and (least is None or left < least):
+            least, since = left, time.monotonic()
+        if time.monotonic() - since > LIMIT_SECONDS:
+            raise ClusterError(
+                f"job {job_id} does not catch up: {least} records are left; the old job goes on"
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def _start(cluster: Cluster, job: Job, launch: Launch, state: Path | None) -> str:
+    job_id = f"{job.fingerprint}{launch.now_ms:016x}"
+    jar_id = cluster.upload(launch.jar)
     body: dict[str, object] = {"entryClass": ENTRY_CLASS, "programArgsList": job.arguments, "jobId": job_id}
-    if checkpoint is not None:
-        body |= {"savepointPath": checkpoint.as_uri(), "claimMode": "NO_CLAIM"}
+    if state is not None:
+        body |= {"savepointPath": state.as_uri(), "claimMode": "NO_CLAIM"}
     try:
         started = cluster.post(f"/jars/{jar_id}/run", body)
     finally:

@@ -15,7 +15,7 @@ from contracts.settings import ROOT, Settings
 from flink_jobs.job import stream_job
 from flink_jobs.plan import explain
 from flink_jobs.sql import STREAM_VIEWS
-from flink_jobs.submit import newest_checkpoint
+from flink_jobs.submit import newest_state
 
 JOB = stream_job(Settings())
 
@@ -98,5 +98,5 @@ def test_a_changed_query_has_another_fingerprint_and_no_checkpoint(tmp_path: Pat
             metadata, (int(job_id[-2:]),) * 2
         )  # made one right after the other, they would be of one age
     (tmp_path / f"{JOB.fingerprint}02" / "chk-2").mkdir()  # not completed
-    assert newest_checkpoint(tmp_path, JOB.fingerprint) == tmp_path / f"{JOB.fingerprint}02" / "chk-1"
-    assert newest_checkpoint(tmp_path, changed.fingerprint) is None
+    assert newest_state(tmp_path, JOB.fingerprint) == tmp_path / f"{JOB.fingerprint}02" / "chk-1"
+    assert newest_state(tmp_path, changed.fingerprint) is None

@@ -11,12 +11,12 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from contracts.clock import WallClock, to_micros
+from contracts.clock import to_micros
 from contracts.cuts import Cut
 from contracts.features import View
-from contracts.settings import ROOT, Settings
-from flink_jobs.__main__ import udf_jar
-from flink_jobs.job import EVERY_VIEW, checkpoints_folder, parity_job
+from contracts.settings import Settings
+from flink_jobs.__main__ import launch_now
+from flink_jobs.job import EVERY_VIEW, parity_job
 from flink_jobs.rest import Cluster
 from flink_jobs.sql import Stream
 from flink_jobs.submit import ensure_running, stop
@@ -39,9 +39,7 @@ def by_flink(
     _make_topics(settings, stream)
     cluster, job = Cluster(settings.flink_url), parity_job(settings, stream, name, to_micros(cut.end), views)
     _send(settings, stream.events, events)
-    jar = udf_jar(ROOT / "jars" / "flink")
-    now_ms = to_micros(WallClock().now()) // 1000
-    ensure_running(cluster, job, jar, checkpoints_folder(settings), now_ms)
+    ensure_running(cluster, job, launch_now(settings))
     try:
         return _until(
             done, [_from_begin(settings, topic) for topic in (stream.online_features, stream.item_trends)]

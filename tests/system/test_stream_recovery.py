@@ -16,7 +16,7 @@ import pytest
 from contracts.settings import TOPICS, Settings
 from flink_jobs.job import checkpoints_folder, stream_job
 from flink_jobs.rest import Cluster
-from flink_jobs.submit import newest_checkpoint
+from flink_jobs.submit import newest_state
 from infra.stack import LocalStack
 from tests.flink_jobs.kit import LIMIT_SECONDS, Rows, Tail, items, send, unique, wait_for, wire
 
@@ -114,7 +114,7 @@ def checkpoints(settings: Settings, job_id: str) -> int:
 
 
 def completed(settings: Settings) -> Path | None:
-    return newest_checkpoint(checkpoints_folder(settings), stream_job(settings).fingerprint)
+    return newest_state(checkpoints_folder(settings), stream_job(settings).fingerprint)
 
 
 def test_taskmanager_killed_under_load(running: Settings, stack: LocalStack) -> None:
