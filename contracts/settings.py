@@ -83,8 +83,6 @@ class Settings:
     port_base: int = DEFAULT_PORT_BASE
     host: str = "127.0.0.1"
     runner: str = "process"
-    lake_at: Path | None = None
-    checkpoints_at: Path | None = None
     kafka_address: str | None = None
     redis_address: str | None = None
     scorer_address: str | None = None
@@ -146,12 +144,12 @@ class Settings:
     @property
     def lake(self) -> Path:
         """The Delta tables, a folder each."""
-        return self.lake_at or self.var / "lake"
+        return self.var / "lake"
 
     @property
     def checkpoints(self) -> Path:
         """Flink's checkpoints: a folder per job, in it one per checkpoint."""
-        return self.checkpoints_at or self.var / "flink" / "checkpoints"
+        return self.var / "flink" / "checkpoints"
 
     @property
     def days(self) -> Path:

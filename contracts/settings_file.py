@@ -82,8 +82,6 @@ HTTP = r"https?://[^\s/@]+(/\S*)?"
 KEYS: dict[str, Key] = {
     "var": Key("var", "give a folder", _folder, "BRAID_VAR"),
     "data": Key("data", "give a folder", _folder, "BRAID_DATA"),
-    "lake": Key("lake_at", "give a folder", _folder),
-    "checkpoints": Key("checkpoints_at", "give a folder", _folder),
     "port_base": Key(
         "port_base", "give a port between 1024 and 65000", _whole(1024, 65000), "BRAID_PORT_BASE"
     ),

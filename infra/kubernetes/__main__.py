@@ -52,7 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m infra.kubernetes", description=__doc__)
     actions = parser.add_subparsers(dest="action", required=True)
     render = actions.add_parser("render", help="write spark-application.yaml and flink-deployment.yaml")
-    render.add_argument("--check", action="store_true", help="write nothing; fail when they are not as rendered")
+    render.add_argument(
+        "--check", action="store_true", help="write nothing; fail when they are not as rendered"
+    )
     application = actions.add_parser("application", help="print the SparkApplication of one run")
     application.add_argument("--cut", type=date.fromisoformat, required=True, metavar="DATE")
     application.add_argument("--jobs", default=Application().jobs)

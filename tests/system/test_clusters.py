@@ -82,7 +82,9 @@ def test_the_batch_on_two_workers_writes_what_one_machine_does(
     assert (application["state"], application["cores"]) == ("FINISHED", 2)
     cluster.down(SPARK_UNITS)
 
-    laptop = replace(cluster_settings, lake_at=cluster_settings.var / "laptop", spark_master="local[2]")
+    laptop = replace(cluster_settings, var=cluster_settings.var / "laptop", spark_master="local[2]")
+    laptop.var.mkdir()
+    laptop.days.symlink_to(days)
     run_step(laptop, "on-one-machine", *jobs, *span)
     expected = content(laptop)
     assert {len(rows) > 0 for table, rows in expected.items() if table.startswith("gold_")} == {True}
