@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 SETTINGS = HERE / "settings.toml"
 IMAGE_ROOT = "/opt/braid"
 """Where every image has the project, and in it the environment of its one group."""
-AT_START = ("spark.driver.", "spark.executor", "spark.pyspark.", "spark.cores.max")
+AT_START = ("spark.driver.", "spark.executor", "spark.pyspark.")
 """Properties of a JVM that is there before the session; the job sets the others itself."""
 EXAMPLE_CUT = date(2011, 8, 30)
 
