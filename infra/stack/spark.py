@@ -87,6 +87,8 @@ def _environment(settings: Settings) -> dict[str, str]:
         "SPARK_HOME": str(pyspark_home()),
         "SPARK_LOCAL_IP": settings.host,
         "SPARK_DAEMON_MEMORY": DAEMON_HEAP,
+        # For the reason that the laptop's driver has it (contracts.engines): the jobs here are short.
+        "JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1",
     }
 
 

@@ -23,7 +23,8 @@ from flink_jobs.job import checkpoints_folder, stream_job
 from infra.kubernetes.__main__ import main
 from infra.kubernetes.render import IMAGE_ROOT, cluster_settings, stale, start_conf
 from infra.stack import LocalStack
-from infra.stack.flink import cluster_config
+from infra.stack.flink import cluster_config, pyflink_home
+from infra.stack.spark import pyspark_home
 from tests.infra.manifests import (
     FLINK_SCHEMA,
     GROUPS,
@@ -45,7 +46,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 DOCKERFILES = sorted(IMAGES.glob("Dockerfile.*"))
 PLAIN = [one for one in documents() if one["apiVersion"] in GROUPS]
 COMMANDS = {
-    "infra": ("infra.gateway", "infra.kubernetes"), "scorer": ("scorer",), "models": ("models",), "airflow": (),
+    "infra": ("infra.gateway", "infra.kubernetes"), "scorer": ("scorer",), "models": ("models",), "airflow": ("dags",),
     "features": ("feature_repo",), "spark": ("spark_jobs",), "flink": ("flink_jobs",),
 }  # fmt: skip
 
@@ -219,6 +220,14 @@ def test_an_image_installs_its_one_group_and_runs_as_no_root(dockerfile: Path) -
     assert not re.search(r"(?i)password|secret|token", dockerfile.read_text())
 
 
+def test_the_wheels_carry_what_the_entrypoints_start() -> None:
+    flink, spark = pyflink_home() / "bin", pyspark_home()
+    for script in ("kubernetes-jobmanager.sh", "kubernetes-taskmanager.sh", "config.sh", "flink-console.sh"):
+        assert os.access(flink / script, os.X_OK), script
+    assert os.access(spark / "bin" / "spark-submit", os.X_OK)
+    assert list((spark / "jars").glob("spark-kubernetes_*.jar"))
+
+
 def copied(stage: Stage) -> list[str]:
     """What a stage copies of the project."""
     words = [one.split() for one in stage.of("COPY") if not one.startswith("--from")]
@@ -240,15 +249,17 @@ def test_an_image_copies_what_is_there_and_all_that_its_commands_import(
             shutil.copytree(ROOT / path, target, ignore=shutil.ignore_patterns("__pycache__", "target"))
         else:
             shutil.copy(ROOT / path, target)
-    modules = COMMANDS[dockerfile.suffix[1:]]
+    group = dockerfile.suffix[1:]
+    python = ROOT / ".venv-airflow" / "bin" / "python" if group == "airflow" else sys.executable
+    modules = COMMANDS[group]
     script = "import importlib, pkgutil\n" + "".join(
         f"for one in pkgutil.walk_packages(importlib.import_module({module!r}).__path__, {module + '.'!r}):\n"
         "    importlib.import_module(one.name)\n"
         for module in modules
     )  # fmt: skip
     done = subprocess.run(
-        [sys.executable, "-P", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False,
-        env={**os.environ, "PYTHONPATH": str(tmp_path), "TF_USE_LEGACY_KERAS": "1"},
+        [python, "-P", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(tmp_path), "TF_USE_LEGACY_KERAS": "1", "AIRFLOW_HOME": str(tmp_path / "home")},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
 
