@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
+import sys
+import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -117,3 +122,49 @@ def stages(dockerfile: Path) -> list[Stage]:
             last = found.pop()
             found.append(Stage(last.base, last.name, (*last.steps, (name, " ".join(words.split())))))
     return found
+
+
+def locked(group: str) -> set[str]:
+    """The distributions that `uv sync --group` installs: the group, the project's own, and what they need."""
+    packages: dict[str, list[Manifest]] = {}
+    for package in tomllib.loads((ROOT / "uv.lock").read_text())["package"]:
+        packages.setdefault(package["name"], []).append(package)
+    [braid] = packages["braid"]
+    left = _wanted([*braid["dependencies"], *braid["dev-dependencies"][group]])
+    found: set[tuple[str, str]] = set()
+    while left:
+        name, extra = one = left.pop()
+        if one not in found:
+            found.add(one)
+            for package in packages[name]:
+                needs = (
+                    package.get("optional-dependencies", {}).get(extra, [])
+                    if extra
+                    else package.get("dependencies", [])
+                )
+                left += _wanted(needs)
+    return {name for name, _ in found}
+
+
+def _wanted(dependencies: list[Manifest]) -> list[tuple[str, str]]:
+    """Each dependency by itself, and with each of its extras."""
+    return [(one["name"], extra) for one in dependencies for extra in ("", *one.get("extra", ()))]
+
+
+def foreign_imports(folder: Path) -> set[str]:
+    """The distributions that a folder's modules import, anywhere in them, by a name of the lock."""
+    known, ours = packages_distributions(), {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    modules = {
+        name.partition(".")[0]
+        for file in folder.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        for name in _imported(node)
+    }
+    foreign = modules - ours - sys.stdlib_module_names
+    return {re.sub(r"[-_.]+", "-", known.get(module, [module])[0]).lower() for module in foreign}
+
+
+def _imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [node.module or ""] if isinstance(node, ast.ImportFrom) and node.level == 0 else []

@@ -35,6 +35,8 @@ from tests.infra.manifests import (
     against_flinks_operator,
     against_kubernetes,
     documents,
+    foreign_imports,
+    locked,
     named,
     pods,
     stages,
@@ -49,6 +51,21 @@ COMMANDS = {
     "infra": ("infra.gateway", "infra.kubernetes"), "scorer": ("scorer",), "models": ("models",), "airflow": ("dags",),
     "features": ("feature_repo",), "spark": ("spark_jobs",), "flink": ("flink_jobs",),
 }  # fmt: skip
+
+ROOMS = {
+    "infra": ("infra/gateway", "infra/kubernetes", "infra/stack"), "scorer": ("scorer", "models/decide"),
+    "models": ("models",), "features": ("feature_repo",), "spark": ("spark_jobs", "models/decide"),
+    "flink": ("flink_jobs",), "airflow": ("dags",),
+}  # fmt: skip
+"""What of an image's folders its commands reach."""
+IMPORT_ALL = """
+import importlib, pkgutil, sys
+
+for room in sys.argv[1:]:
+    for one in pkgutil.walk_packages(importlib.import_module(room).__path__, room + "."):
+        importlib.import_module(one.name)
+print("all imported")
+"""
 
 
 def title(manifest: Manifest) -> str:
@@ -252,16 +269,20 @@ def test_an_image_copies_what_is_there_and_all_that_its_commands_import(
     group = dockerfile.suffix[1:]
     python = ROOT / ".venv-airflow" / "bin" / "python" if group == "airflow" else sys.executable
     modules = COMMANDS[group]
-    script = "import importlib, pkgutil\n" + "".join(
-        f"for one in pkgutil.walk_packages(importlib.import_module({module!r}).__path__, {module + '.'!r}):\n"
-        "    importlib.import_module(one.name)\n"
-        for module in modules
-    )  # fmt: skip
+    script = tmp_path / "import_all.py"
+    script.write_text(IMPORT_ALL)
     done = subprocess.run(
-        [python, "-P", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False,
+        [python, str(script), *modules], cwd=tmp_path, capture_output=True, text=True, check=False,
         env={**os.environ, "PYTHONPATH": str(tmp_path), "TF_USE_LEGACY_KERAS": "1", "AIRFLOW_HOME": str(tmp_path / "home")},
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
+    assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, ["all imported"]), done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("group", [group for group in ROOMS if group != "airflow"])
+def test_an_image_has_the_libraries_that_its_rooms_import(group: str) -> None:
+    """Anywhere in them, at once or when needed; the vocabulary is everywhere and imports engines only for their rooms."""
+    lacking = {room: foreign_imports(ROOT / room) - locked(group) for room in ROOMS[group]}
+    assert set().union(*lacking.values()) == set(), lacking
 
 
 def test_the_topics_of_the_settings_are_made(
