@@ -20,10 +20,13 @@ from typing import Any, TextIO
 
 from contracts.settings import ROOT, Settings
 
+KUBERNETES = "k8s"
+"""The `spark_master` of a job whose driver an operator starts."""
 PORT_VARIABLE = "PYSPARK_GATEWAY_PORT"
 SECRET_VARIABLE = "PYSPARK_GATEWAY_SECRET"  # noqa: S105  (a name, not a secret)
-MASTER = "local[2]"
-DRIVER_HEAP = "1500m"
+JARS = ROOT / "jars" / "spark"
+MASTER, DRIVER_HEAP = Settings().spark_master, Settings().spark_driver_memory
+"""The laptop's."""
 SHUFFLE_PARTITIONS = "spark.sql.shuffle.partitions"
 PARTITION_BYTES = 4 * 2**20
 """Of compressed columns a shuffle partition takes: about 75,000 events, which as rows, twice, fit beside each other in
@@ -32,23 +35,48 @@ LEAST_PARTITIONS = 2
 
 
 def spark_conf(settings: Settings) -> dict[str, str]:
-    """Every Spark property that a job of Braid sets, the JVM's own among them.
-
-    In local mode the driver is the executor: jars stand on its class path, so that no application copies them.
-    """
+    """Every Spark property that a job of Braid sets, the JVM's own among them."""
     return {
-        "spark.master": MASTER,
-        "spark.driver.memory": DRIVER_HEAP,
-        "spark.driver.extraClassPath": str(ROOT / "jars" / "spark" / "*"),
+        **_driver_conf(settings),
+        **({} if settings.spark_master.startswith("local") else _executor_conf(settings)),
+        **({} if settings.spark_master == KUBERNETES else _place_conf(settings)),
+        **_sql_conf(settings),
+    }
+
+
+def _driver_conf(settings: Settings) -> dict[str, str]:
+    """In local mode the driver is the executor: jars stand on its class path, so that no application copies them."""
+    return {
+        "spark.driver.memory": settings.spark_driver_memory,
+        "spark.driver.extraClassPath": str(JARS / "*"),
         "spark.driver.extraJavaOptions": _java_options(settings),
-        "spark.driver.host": settings.host,
-        "spark.driver.bindAddress": settings.host,
         "spark.pyspark.python": sys.executable,
-        "spark.local.dir": str(settings.var / "spark" / "local"),
         "spark.log.level": "ERROR",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
-        **_sql_conf(settings),
+    }
+
+
+def _executor_conf(settings: Settings) -> dict[str, str]:
+    """Executors find jars and rooms where the driver does: every machine, or image, has the project in one place."""
+    return {
+        "spark.executor.instances": str(settings.spark_executors),
+        "spark.executor.memory": settings.spark_executor_memory,
+        "spark.executor.cores": str(settings.spark_executor_cores),
+        "spark.cores.max": str(settings.spark_executors * settings.spark_executor_cores),
+        "spark.executor.extraClassPath": str(JARS / "*"),
+        "spark.executor.extraJavaOptions": "-Duser.timezone=UTC",
+        "spark.executorEnv.PYTHONPATH": str(ROOT),
+    }
+
+
+def _place_conf(settings: Settings) -> dict[str, str]:
+    """Where the driver runs and is found; on Kubernetes whoever submits the job knows."""
+    return {
+        "spark.master": settings.spark_master,
+        "spark.driver.host": settings.host,
+        "spark.driver.bindAddress": settings.host,
+        "spark.local.dir": str(settings.var / "spark" / "local"),
     }
 
 

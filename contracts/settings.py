@@ -1,10 +1,11 @@
-"""The settings: one frozen value, built once in a `main` from the environment and handed on.
+"""The settings: one frozen value, built once in a `main` from the settings file and the environment, and handed on.
 
-`BRAID_VAR` is where state lives (default `var/` of the project), `BRAID_DATA` where the real data lies,
-`BRAID_PORT_BASE` the first of the loopback ports, `BRAID_RUNNER` how Airflow's tasks are run, `BRAID_REJECT_SHARE` the share
-of refused records that stops a day, `BRAID_ALARM_WEBHOOK` a URL that alarms are posted to, `BRAID_STREAM_IDLE_SECONDS` after
-how long a silent partition no longer holds the stream's time back (a replay at many times the pace needs more than one).
-What differs between a laptop and a cluster is this file's environment, nothing else.
+The defaults are the laptop's. What differs on a cluster stands in one TOML file that `BRAID_SETTINGS` names, key by key
+in `contracts.settings_file`. Above it count `BRAID_VAR`, where state lives (default `var/` of the project), `BRAID_DATA`,
+where the real data lies, `BRAID_PORT_BASE`, the first of the loopback ports, `BRAID_RUNNER`, how Airflow's tasks are run,
+`BRAID_REJECT_SHARE`, the share of refused records that stops a day, and `BRAID_STREAM_IDLE_SECONDS`, after how long a silent
+partition no longer holds the stream's time back (a replay at many times the pace needs more than one).
+`BRAID_ALARM_WEBHOOK`, a URL that alarms are posted to, is told by the environment alone.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from contracts.clock import FileClock
-from contracts.errors import SettingsError
+from contracts.settings_file import fields_of
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_PORT_BASE = 18700
@@ -39,6 +40,13 @@ PORTS = (
     "airflow_triggerer",
     "airflow_worker",
     "supervisor",
+    "flink_task_2",
+    "spark_master",
+    "spark_master_page",
+    "spark_worker_1",
+    "spark_worker_1_page",
+    "spark_worker_2",
+    "spark_worker_2_page",
 )
 
 
@@ -64,14 +72,32 @@ TOPICS = Topics()
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where everything is, and the declared durations."""
+    """Where everything is, and the declared durations.
+
+    An address that is None is the local stack's, made of `host` and `port_base`; on a cluster `host` is where a process
+    listens. `spark_master` is `local[N]`, `spark://host:port`, or `k8s`: then what submits the job says where it runs.
+    """
 
     var: Path = ROOT / "var"
     data: Path | None = None
     port_base: int = DEFAULT_PORT_BASE
     host: str = "127.0.0.1"
     runner: str = "process"
+    kafka_address: str | None = None
+    redis_address: str | None = None
+    scorer_address: str | None = None
+    mlflow_address: str | None = None
+    stream_address: str | None = None
     kafka_partitions: int = 4
+    kafka_replication: int = 1
+    stream_parallelism: int = 2
+    stream_slots: int = 4
+    """Of one TaskManager. The laptop's one holds the stream job and a job of parity beside it."""
+    spark_master: str = "local[2]"
+    spark_driver_memory: str = "1500m"
+    spark_executors: int = 2
+    spark_executor_memory: str = "1g"
+    spark_executor_cores: int = 1
     publish_delay: timedelta = timedelta(hours=2)
     session_horizon: timedelta = timedelta(hours=24)
     late_horizon: timedelta = timedelta(days=7)
@@ -88,19 +114,19 @@ class Settings:
 
     @property
     def kafka_bootstrap(self) -> str:
-        return f"{self.host}:{self.port('kafka')}"
+        return self.kafka_address or f"{self.host}:{self.port('kafka')}"
 
     @property
     def redis_url(self) -> str:
-        return f"redis://{self.host}:{self.port('redis')}/0"
+        return self.redis_address or f"redis://{self.host}:{self.port('redis')}/0"
 
     @property
     def scorer_url(self) -> str:
-        return f"http://{self.host}:{self.port('scorer')}"
+        return self.scorer_address or f"http://{self.host}:{self.port('scorer')}"
 
     @property
     def flink_url(self) -> str:
-        return f"http://{self.host}:{self.port('flink_rest')}"
+        return self.stream_address or f"http://{self.host}:{self.port('flink_rest')}"
 
     @property
     def run(self) -> Path:
@@ -121,13 +147,18 @@ class Settings:
         return self.var / "lake"
 
     @property
+    def checkpoints(self) -> Path:
+        """Flink's checkpoints: a folder per job, in it one per checkpoint."""
+        return self.var / "flink" / "checkpoints"
+
+    @property
     def days(self) -> Path:
         """Day files that the adapter command wrote: `<source>/{events,catalog,rejected}/YYYY-MM-DD.jsonl.gz`."""
         return self.var / "days"
 
     @property
     def mlflow_uri(self) -> str:
-        return f"sqlite:///{self.var / 'mlflow' / 'mlflow.db'}"
+        return self.mlflow_address or f"sqlite:///{self.var / 'mlflow' / 'mlflow.db'}"
 
     @property
     def serving(self) -> Path:
@@ -137,6 +168,11 @@ class Settings:
     @property
     def exports(self) -> Path:
         return self.var / "exports"
+
+    @property
+    def handed_on(self) -> Path:
+        """The settings file of the local stack's processes, written from these settings."""
+        return self.run / "settings.toml"
 
     @property
     def clock_file(self) -> Path:
@@ -152,57 +188,12 @@ class Settings:
 
 
 def from_environment(environ: Mapping[str, str] | None = None) -> Settings:
-    """Build the settings from environment variables.
+    """Build the settings from the file that `BRAID_SETTINGS` names and the environment.
 
     Raises:
-        SettingsError: a variable's value cannot be used.
+        SettingsError: a key or a value cannot be used.
     """
-    env = os.environ if environ is None else environ
-    base = env.get("BRAID_PORT_BASE", str(DEFAULT_PORT_BASE))
-    if not base.isdigit() or not 1024 <= int(base) <= 65000:
-        raise SettingsError(f"BRAID_PORT_BASE={base!r}: give a port between 1024 and 65000")
-    return Settings(
-        var=Path(env.get("BRAID_VAR", str(ROOT / "var"))).resolve(),
-        data=_data_folder(env),
-        port_base=int(base),
-        runner=env.get("BRAID_RUNNER", "process"),
-        reject_share=_share(env, "BRAID_REJECT_SHARE", DEFAULT_REJECT_SHARE),
-        alarm_webhook=_url(env, "BRAID_ALARM_WEBHOOK"),
-        stream_idle=_seconds(env, "BRAID_STREAM_IDLE_SECONDS", DEFAULT_STREAM_IDLE_SECONDS),
-    )
-
-
-def _share(env: Mapping[str, str], name: str, default: float) -> float:
-    text = env.get(name)
-    if text is None:
-        return default
-    try:
-        share = float(text)
-    except ValueError:
-        share = -1.0
-    if not 0 < share <= 1:
-        raise SettingsError(f"{name}={text!r}: give a share above 0 and at most 1")
-    return share
-
-
-def _seconds(env: Mapping[str, str], name: str, default: int) -> timedelta:
-    text = env.get(name, str(default))
-    if not text.isdecimal() or not 1 <= int(text) <= 86_400:
-        raise SettingsError(f"{name}={text!r}: give whole seconds from 1 to 86400")
-    return timedelta(seconds=int(text))
-
-
-def _url(env: Mapping[str, str], name: str) -> str | None:
-    url = env.get(name)
-    if url and not url.startswith(("http://", "https://")):
-        raise SettingsError(f"{name}={url!r}: give an http or https URL")
-    return url or None
-
-
-def _data_folder(env: Mapping[str, str]) -> Path | None:
-    """`BRAID_DATA`, else `../shared/data` beside the project, else None: the caller runs on the simulator."""
-    named = env.get("BRAID_DATA")
-    if named is not None:
-        return Path(named).resolve()
+    given = fields_of(os.environ if environ is None else environ)
+    # Without real data the caller runs on the simulator.
     beside = ROOT.parent / "shared" / "data"
-    return beside if beside.is_dir() else None
+    return Settings(**{"data": beside if beside.is_dir() else None, **given})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from feast import FeatureStore, RepoConfig
 
@@ -14,9 +15,16 @@ from feature_repo.store import VersionedRedisOnlineStoreConfig
 def online_config(settings: Settings) -> VersionedRedisOnlineStoreConfig:
     """Where the online store is."""
     return VersionedRedisOnlineStoreConfig(
-        connection_string=f"{settings.host}:{settings.port('redis')},db=0,socket_timeout=5",
+        connection_string=_connection_string(settings.redis_url),
         key_ttl_seconds=KEY_TTL_SECONDS,
     )
+
+
+def _connection_string(url: str) -> str:
+    """Feast's form of a Redis URL."""
+    parts = urlsplit(url)
+    tls = ",ssl=True" if parts.scheme == "rediss" else ""
+    return f"{parts.netloc},db={parts.path.strip('/') or '0'},socket_timeout=5{tls}"
 
 
 def repo_config(settings: Settings) -> RepoConfig:

@@ -14,7 +14,6 @@ from flink_jobs.sql import HOUR, STREAM_VIEWS, Query, Stream, render
 JOB_NAME = "braid-stream"
 EVERY_VIEW = (*STREAM_VIEWS, USER, ITEM)
 ENTRY_CLASS = "braid.flink.SqlJob"
-PARALLELISM = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +58,7 @@ def parity_job(
 def _options(settings: Settings, name: str) -> dict[str, str]:
     return {
         "pipeline.name": name,
-        "parallelism.default": str(PARALLELISM),
+        "parallelism.default": str(settings.stream_parallelism),
         "execution.checkpointing.dir": checkpoints_folder(settings).as_uri(),
         # A heap snapshot is written whole, so the interval is what a second of replay costs against writing all
         # state; the sinks do not wait for it.
@@ -90,4 +89,4 @@ def _options(settings: Settings, name: str) -> dict[str, str]:
 
 def checkpoints_folder(settings: Settings) -> Path:
     """Where the cluster writes checkpoints: a folder per job, in it one per checkpoint."""
-    return settings.var / "flink" / "checkpoints"
+    return settings.checkpoints

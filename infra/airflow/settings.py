@@ -57,6 +57,7 @@ def environment(settings: Settings) -> dict[str, str]:
         **named,
         "AIRFLOW_HOME": str(home(settings)),
         "PYTHONPATH": str(ROOT),
+        "BRAID_SETTINGS": str(settings.handed_on),
         "BRAID_VAR": str(settings.var),
         "BRAID_PORT_BASE": str(settings.port_base),
         "BRAID_RUNNER": settings.runner,

@@ -96,7 +96,7 @@ make_jars() {
   mapfile -t sources < <(find infra/jars \( -name pom.xml -o -name '*.java' \) -not -path '*/target/*' | LC_ALL=C sort)
   hash=$(hash_of "${sources[@]}")
   up_to_date jars/.braid "$hash" && return
-  say "jars: Spark's, Flink's, Kafka's"
+  say "jars: Spark's, Flink's, Kafka's; the schema of Flink's operator"
   rm -rf jars.new jars.old infra/jars/*/target
   # Built beside and swapped, so that a failed or interrupted build leaves what was there.
   (cd infra/jars && "${MAVEN[@]}" -Dbraid.jars="$OLDPWD/jars.new" package)

@@ -121,7 +121,7 @@ def new_topics(settings: Settings) -> list[NewTopic]:
         NewTopic(
             name,
             num_partitions=settings.kafka_partitions,
-            replication_factor=1,
+            replication_factor=settings.kafka_replication,
             config=_topic_config(name in TOPICS.compacted),
         )
         for name in asdict(TOPICS).values()

@@ -1,4 +1,4 @@
-"""The Flink cluster: a JobManager and a TaskManager from the wheel's jars, and the stream job on them."""
+"""The Flink cluster: a JobManager and one or two TaskManagers from the wheel's jars, and the stream job on them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import importlib.util
 import shlex
 import sys
 from pathlib import Path
+
+import psutil
 
 from contracts.settings import Settings
 from infra.stack.health import http_json
@@ -47,50 +49,53 @@ LIMIT_SECONDS = 300
 
 
 def flink_units(settings: Settings, root: Path) -> list[Unit]:
-    """JobManager, TaskManager and the command that submits the stream job."""
+    """JobManager, TaskManager, the command that submits the stream job, and on demand a second TaskManager."""
     lib = pyflink_home() / "lib"
-    classpath = f"{lib}/*:{root}/jars/flink/*"
     needs = (lib, root / "jars" / "flink")
-    conf = conf_folder(settings)
-    direct = FRAMEWORK_OFF_HEAP + TASK_OFF_HEAP + NETWORK
-    manager = Unit(
-        name="flink-jobmanager",
-        command=_java(classpath, (f"-Xmx{JOBMANAGER_HEAP}m", "-Xms128m"), JOBMANAGER, conf),
-        healthy=lambda: http_json(f"{settings.flink_url}/overview") is not None,
-        ports=("flink_rest", "flink_rpc"),
-        needs=needs,
-        limit_seconds=LIMIT_SECONDS,
-        prepare=lambda: write_config(settings),
-    )
-    heap = FRAMEWORK_HEAP + TASK_HEAP
-    worker = Unit(
-        name="flink-taskmanager",
-        command=_named(
-            settings,
-            _java(
-                classpath,
-                (f"-Xmx{heap}m", "-Xms256m", f"-XX:MaxDirectMemorySize={direct}m"),
-                TASKMANAGER,
-                conf,
+    classpath = f"{lib}/*:{root}/jars/flink/*"
+    return [
+        Unit(
+            name="flink-jobmanager",
+            command=_java(
+                classpath, (f"-Xmx{JOBMANAGER_HEAP}m", "-Xms128m"), JOBMANAGER, conf_folder(settings)
             ),
+            healthy=lambda: http_json(f"{settings.flink_url}/overview") is not None,
+            ports=("flink_rest", "flink_rpc"),
+            needs=needs,
+            limit_seconds=LIMIT_SECONDS,
+            prepare=lambda: write_config(settings),
         ),
-        healthy=lambda: _registered(settings),
-        ports=("flink_task",),
+        _taskmanager(settings, "flink-taskmanager", "flink_task", classpath, needs),
+        Unit(
+            name="flink-job",
+            command=(sys.executable, "-m", "flink_jobs"),
+            healthy=lambda: job_runs(settings),
+            depends_on=("kafka", "flink-jobmanager", "flink-taskmanager"),
+            env={"FLINK_CONF_DIR": str(conf_folder(settings))},
+            once=True,
+            limit_seconds=LIMIT_SECONDS,
+        ),
+        _taskmanager(settings, "flink-taskmanager-2", "flink_task_2", classpath, needs),
+    ]
+
+
+def _taskmanager(settings: Settings, name: str, port: str, classpath: str, needs: tuple[Path, ...]) -> Unit:
+    heap, direct = FRAMEWORK_HEAP + TASK_HEAP, FRAMEWORK_OFF_HEAP + TASK_OFF_HEAP + NETWORK
+    memory = (f"-Xmx{heap}m", "-Xms256m", f"-XX:MaxDirectMemorySize={direct}m")
+    command = (
+        *_java(classpath, memory, TASKMANAGER, conf_folder(settings)),
+        f"-Dtaskmanager.rpc.port={settings.port(port)}",
+    )
+    return Unit(
+        name=name,
+        command=_named(_name_file(settings, name), command),
+        healthy=lambda: _registered(settings, name),
+        ports=(port,),
         depends_on=("flink-jobmanager",),
         needs=needs,
         limit_seconds=LIMIT_SECONDS,
         prepare=lambda: write_config(settings),
     )
-    job = Unit(
-        name="flink-job",
-        command=(sys.executable, "-m", "flink_jobs"),
-        healthy=lambda: job_runs(settings),
-        depends_on=("kafka", "flink-jobmanager", "flink-taskmanager"),
-        env={"FLINK_CONF_DIR": str(conf)},
-        once=True,
-        limit_seconds=LIMIT_SECONDS,
-    )
-    return [manager, worker, job]
 
 
 def pyflink_home() -> Path:
@@ -120,17 +125,17 @@ def _java(classpath: str, memory: tuple[str, ...], main: str, conf: Path) -> tup
     )
 
 
-def _named(settings: Settings, command: tuple[str, ...]) -> tuple[str, ...]:
-    """The TaskManager's command with its process id as its name in the cluster, so that a dead one is told apart."""
-    note = shlex.quote(str(_name_file(settings)))
+def _named(note: Path, command: tuple[str, ...]) -> tuple[str, ...]:
+    """A TaskManager's command with its process id as its name in the cluster, so that a dead one is told apart."""
     start = (
-        f"echo taskmanager-$$ > {note} && exec {shlex.join(command)} -Dtaskmanager.resource-id=taskmanager-$$"
+        f"echo taskmanager-$$ > {shlex.quote(str(note))}"
+        f" && exec {shlex.join(command)} -Dtaskmanager.resource-id=taskmanager-$$"
     )
     return ("/bin/sh", "-c", start)
 
 
-def _name_file(settings: Settings) -> Path:
-    return conf_folder(settings) / "taskmanager.id"
+def _name_file(settings: Settings, unit: str) -> Path:
+    return conf_folder(settings) / f"{unit}.id"
 
 
 def write_config(settings: Settings) -> None:
@@ -159,8 +164,9 @@ def cluster_config(settings: Settings) -> dict[str, str]:
         "rest.bind-port": str(settings.port("flink_rest")),
         "taskmanager.host": host,
         "taskmanager.bind-host": host,
-        "taskmanager.rpc.port": str(settings.port("flink_task")),
-        "taskmanager.numberOfTaskSlots": "4",
+        "taskmanager.numberOfTaskSlots": str(settings.stream_slots),
+        # Else the first TaskManager takes all it has slots for.
+        "taskmanager.load-balance.mode": "SLOTS",
         "io.tmp.dirs": tmp,
         "blob.storage.directory": tmp,
         "heartbeat.interval": "1000",
@@ -188,25 +194,32 @@ def _worker_memory() -> dict[str, str]:
     }
 
 
-def _registered(settings: Settings) -> bool:
-    """True when the TaskManager that was started last is the only one the JobManager knows."""
-    known = (http_json(f"{settings.flink_url}/taskmanagers") or {}).get("taskmanagers", [])
-    return [one["id"] for one in known] == [_name(settings)]
+def _registered(settings: Settings, unit: str) -> bool:
+    """True when the JobManager knows this unit's TaskManager, and none that is dead."""
+    found = (http_json(f"{settings.flink_url}/taskmanagers") or {}).get("taskmanagers", [])
+    known = {one["id"] for one in found}
+    return _name(_name_file(settings, unit)) in known <= living(settings)
 
 
-def _name(settings: Settings) -> str:
-    path = _name_file(settings)
+def living(settings: Settings) -> set[str]:
+    """The names of the TaskManagers whose processes are there."""
+    names = {_name(path) for path in conf_folder(settings).glob("*.id")}
+    return {name for name in names if psutil.pid_exists(int(name.rpartition("-")[2] or 0))}
+
+
+def _name(path: Path) -> str:
     return path.read_text().strip() if path.is_file() else ""
 
 
 def job_runs(settings: Settings) -> bool:
-    """True when a job runs with every one of its tasks on the TaskManager that was started last.
+    """True when a job runs with every one of its tasks on a TaskManager that lives.
 
     Just after a kill the JobManager still calls the lost tasks RUNNING; their TaskManager's name gives them away.
     """
     jobs = (http_json(f"{settings.flink_url}/jobs") or {}).get("jobs", [])
     running = [job["id"] for job in jobs if job["status"] == "RUNNING"]
-    return any(_places(settings, job) == {("RUNNING", _name(settings))} for job in running)
+    good = {("RUNNING", name) for name in living(settings)}
+    return any(places and places <= good for places in (_places(settings, job) for job in running))
 
 
 def _places(settings: Settings, job: str) -> set[tuple[str, str]]:

@@ -15,6 +15,14 @@ from infra.stack.supervisor import Process, Supervisor, log_file
 from infra.stack.unit import StackError, Status, Unit, stop_waves, with_dependencies
 from infra.stack.units import DEFAULT, all_units, environment
 
+ELSEWHERE = {
+    "redis": "redis_address",
+    "kafka": "kafka_address",
+    "flink-jobmanager": "stream_address",
+    "scorer": "scorer_address",
+}
+"""Units, and the setting that says that one runs somewhere else."""
+
 
 class LocalStack:
     """The processes of one `Settings`, under one supervisord.
@@ -41,9 +49,11 @@ class LocalStack:
         """Start the named units and what they depend on, as far as they are not running, and wait until all work.
 
         Raises:
-            StackError: a port is in use, a file is missing, or a unit died or did not become healthy.
+            StackError: the settings say that a unit runs elsewhere, a port is in use, a file is missing, or a unit
+                died or did not become healthy.
         """
         wanted = with_dependencies(self._units(names), tuple(names))
+        self._refuse_what_is_elsewhere(wanted)
         with self._alone():
             self._declare(wanted)
             Start(self._settings, self._supervisor, wanted, self._say).run()
@@ -66,6 +76,16 @@ class LocalStack:
         units = self._units(tuple(processes))
         shown = [name for name in units if self._given is not None or name in DEFAULT or name in processes]
         return [self._status(units[name], processes.get(name)) for name in shown]
+
+    def _refuse_what_is_elsewhere(self, wanted: Sequence[Unit]) -> None:
+        """A stack of one's own beside a cluster's settings would read and write the cluster's."""
+        for unit in wanted:
+            address = getattr(self._settings, ELSEWHERE.get(unit.name, ""), None)
+            if address is not None:
+                raise StackError(
+                    f"{unit.name}: the settings say that it runs at {address}; "
+                    "to run it here, leave its address out of the file of BRAID_SETTINGS"
+                )
 
     def _units(self, names: Sequence[str]) -> Mapping[str, Unit]:
         if self._given is not None:

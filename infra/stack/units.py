@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from contracts.settings import ROOT, Settings
+from contracts.settings_file import text_of
 from infra.stack.broker import broker_unit
 from infra.stack.flink import flink_units
 from infra.stack.health import file_and_port, http_ok, redis_answers
+from infra.stack.spark import spark_units
 from infra.stack.unit import Unit
 
 DEFAULT = (
@@ -31,12 +33,13 @@ def every_name() -> tuple[str, ...]:
 
 
 def all_units(settings: Settings, root: Path = ROOT, *, airflow: bool = False) -> dict[str, Unit]:
-    """Every unit by name: the default ones, the Spark driver, and Airflow's when asked for."""
+    """Every unit by name: the default ones, those on demand (Spark's, a second TaskManager), and Airflow's when asked for."""
     units = [
         redis_unit(settings),
         broker_unit(settings, root),
         *flink_units(settings, root),
         *room_units(settings),
+        *spark_units(settings, root),
     ]
     if airflow:
         from infra.airflow.units import units as airflow_units
@@ -46,10 +49,12 @@ def all_units(settings: Settings, root: Path = ROOT, *, airflow: bool = False) -
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """What every process of the stack sees, whatever shell started it."""
+    """What every process of the stack sees, whatever shell started it; the settings are written to a file for them."""
+    hand_on(settings)
     paths = [str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]
     given = {"BRAID_DATA": settings.data, "BRAID_ALARM_WEBHOOK": settings.alarm_webhook}
     return {
+        "BRAID_SETTINGS": str(settings.handed_on),
         "BRAID_VAR": str(settings.var),
         "BRAID_PORT_BASE": str(settings.port_base),
         "BRAID_RUNNER": settings.runner,
@@ -64,6 +69,14 @@ def environment(settings: Settings) -> dict[str, str]:
         "TF_USE_LEGACY_KERAS": "1",
         "TZ": "UTC",
     }
+
+
+def hand_on(settings: Settings) -> None:
+    """Write the settings file of the stack's processes, complete at once."""
+    settings.run.mkdir(parents=True, exist_ok=True)
+    fresh = settings.handed_on.with_suffix(f".{os.getpid()}")
+    fresh.write_text(text_of(settings))
+    fresh.replace(settings.handed_on)
 
 
 def redis_unit(settings: Settings) -> Unit:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import configparser
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from contracts.settings import Settings
 from flink_jobs.job import stream_job
-from infra.stack import DEFAULT, StackError, Unit
+from infra.stack import DEFAULT, LocalStack, StackError, Unit
 from infra.stack.flink import cluster_config
 from infra.stack.supervisor import render
 from infra.stack.unit import stop_waves, with_dependencies
@@ -62,3 +63,21 @@ def test_configuration_survives_odd_characters(tmp_path: Path) -> None:
         for value in config[section].values():
             assert "%" not in value.replace("%%", "")
         assert config[section]["autostart"] == config[section]["autorestart"] == "false"
+
+
+@pytest.mark.parametrize(
+    ("field", "address", "unit"),
+    [
+        ("kafka_address", "kafka:9092", "gateway"),
+        ("redis_address", "redis://redis:6379/0", "feature-writer"),
+        ("stream_address", "http://flink:8081", "flink-job"),
+        ("scorer_address", "http://scorer:80", "scorer"),
+    ],
+)
+def test_what_the_settings_have_elsewhere_is_not_started_here(
+    field: str, address: str, unit: str, tmp_path: Path
+) -> None:
+    away = replace(Settings(var=tmp_path), **{field: address})
+    with pytest.raises(StackError, match=f"the settings say that it runs at {address}"):
+        LocalStack(away).up([unit])
+    assert list(tmp_path.iterdir()) == []
