@@ -49,7 +49,7 @@ LAST_OF_INSTANT = 2**63 - 1
 MASK = 0xFFFFFFFF
 UINT32 = struct.Struct("<I")
 TYPE_AND_LENGTH = struct.Struct("<II")
-VERSION = struct.Struct(">QQ")
+VERSION = struct.Struct(">QQQ")
 
 
 class StoredRow(NamedTuple):
@@ -90,24 +90,28 @@ def version_field(view: str) -> bytes:
     return f"_v:{view}".encode()
 
 
-def encode_version(version: tuple[int, int]) -> bytes:
-    """16 bytes, big-endian: their order is the versions' order.
+def encode_version(version: tuple[int, int], made_at: int = 0) -> bytes:
+    """24 bytes, big-endian: their order is the versions' order.
+
+    Args:
+        made_at: of a stream row, when the job that made it was submitted, epoch ms: of two rows of one version that of the
+            later job stays, so that a changed query takes over from the old one.
 
     Raises:
         struct.error: a part is negative or needs more than 64 bits.
     """
-    return VERSION.pack(*version)
+    return VERSION.pack(*version, made_at)
 
 
 def decode_version(data: bytes) -> tuple[int, int]:
     """The inverse of `encode_version`.
 
     Raises:
-        ValueError: it is not 16 bytes.
+        ValueError: it is not 24 bytes.
     """
     if len(data) != VERSION.size:
         raise ValueError(f"a row version has {VERSION.size} bytes, not {len(data)}")
-    first, second = VERSION.unpack(data)
+    first, second, _ = VERSION.unpack(data)
     return first, second
 
 

@@ -47,6 +47,7 @@ PORTS = (
     "spark_worker_1_page",
     "spark_worker_2",
     "spark_worker_2_page",
+    "stream_metrics",
 )
 
 
@@ -92,7 +93,11 @@ class Settings:
     kafka_replication: int = 1
     stream_parallelism: int = 2
     stream_slots: int = 4
-    """Of one TaskManager. The laptop's one holds the stream job and a job of parity beside it."""
+    """Of one TaskManager. The laptop's one holds the stream job and a job of parity, or the one that takes over, beside it."""
+    stream_state: str = "hashmap"
+    """Where Flink keeps state: `hashmap`, on the heap, or `rocksdb`, on disk, for more sessions than a heap holds."""
+    stream_heap: str = "640m"
+    """Of one TaskManager, for the job: about 3 KiB a live session on the heap."""
     spark_master: str = "local[2]"
     spark_driver_memory: str = "1500m"
     spark_executors: int = 2

@@ -105,6 +105,8 @@ KEYS: dict[str, Key] = {
     "stream.address": Key("stream_address", "give the URL of Flink's REST port", _matching(HTTP)),
     "stream.parallelism": _count("stream_parallelism", "the parallel tasks of the stream job"),
     "stream.slots": _count("stream_slots", "the slots of a TaskManager", 64),
+    "stream.state": Key("stream_state", "give hashmap or rocksdb", _matching("hashmap|rocksdb")),
+    "stream.heap": _memory("stream_heap"),
     "stream.idle_seconds": Key(
         "stream_idle", "give whole seconds from 1 to 86400", _seconds, "BRAID_STREAM_IDLE_SECONDS"
     ),

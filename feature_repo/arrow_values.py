@@ -56,10 +56,11 @@ def encode_timestamps(micros: pa.Array) -> Bytes:
     return pa.array(encoded, pa.binary()).take(found.indices)
 
 
-def encode_versions(first: pa.Array, second: pa.Array) -> Bytes:
-    """Row versions as `contracts.online.encode_version` has them: two big-endian numbers (int64, not negative)."""
-    pairs = np.column_stack((first.to_numpy(zero_copy_only=False), second.to_numpy(zero_copy_only=False)))
-    return _split(pairs.astype(">u8").tobytes(), np.full(len(pairs), 16))
+def encode_versions(first: pa.Array, second: pa.Array, made_at: pa.Array | None = None) -> Bytes:
+    """Row versions as `contracts.online.encode_version` has them: three big-endian numbers (int64, not negative)."""
+    parts = [part.to_numpy(zero_copy_only=False) for part in (first, second)]
+    parts.append(np.zeros_like(parts[0]) if made_at is None else made_at.to_numpy(zero_copy_only=False))
+    return _split(np.column_stack(parts).astype(">u8").tobytes(), np.full(len(first), 24))
 
 
 def above_tombstones(choices: pa.Array) -> Bytes:

@@ -33,6 +33,8 @@ from feature_repo.withdrawals import keys_of, tombstones_of
 Record: TypeAlias = Any
 """A struct that `record_type` made: join keys, version and features of one view's row."""
 INT64 = pa.int64()
+MADE_AT = "made_at"
+"""When the job that made the row was submitted, epoch ms: the last part of its version."""
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 Version = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Key = Annotated[str, msgspec.Meta(min_length=1)]
@@ -69,6 +71,7 @@ class Layout:
     def of(cls, view: View) -> Layout:
         columns = ((name, dtype, feature_field(view.name, name)) for name, dtype in view.stored_columns)
         version: list[Callable[[Record], int]] = [attrgetter(name) for name in view.version]
+        version.append(attrgetter(MADE_AT))
         parts = [_choice_of, *version] if view.starts_empty else version
         return cls(
             view,
@@ -92,12 +95,15 @@ LAYOUTS = {view.name: Layout.of(view) for view in STREAM_VIEWS}
 def record_type(view: View) -> type[msgspec.Struct]:
     """The record of `view`: tagged by `view`, keys and version required, features null where absent."""
     required = [(key, Key) for key in view.join_keys] + [(name, Version) for name in view.version]
+    made: list[Any] = [(MADE_AT, Version, 0)]
     optional = [
         (name, PYTHON_TYPES[dtype] | None, None)
         for name, dtype in view.stored_columns
         if name not in view.version
     ]
-    return msgspec.defstruct(f"{view.name}_record", [*required, *optional], tag_field="view", tag=view.name)
+    return msgspec.defstruct(
+        f"{view.name}_record", [*required, *made, *optional], tag_field="view", tag=view.name
+    )
 
 
 DECODER: msgspec.json.Decoder[Any] = msgspec.json.Decoder(reduce(or_, map(record_type, STREAM_VIEWS)))
@@ -135,7 +141,7 @@ def columns_of(project: str, view: str, records: Sequence[Record]) -> Columns:
         (field, encode_column(_values(records, name, ARROW_TYPES[dtype]), dtype))
         for name, dtype, field in layout.columns
     ]
-    versions = encode_versions(first, second)
+    versions = encode_versions(first, second, _values(records, MADE_AT, INT64))
     return Columns(
         view,
         encode_keys([(key, _values(records, key, pa.string())) for key in layout.view.join_keys], project),
@@ -158,9 +164,8 @@ def place_of(project: str, record: Record) -> tuple[bytes, bytes]:
     """The record's key in the store, and its encoded version."""
     view = layout_of(record).view
     first, second = (getattr(record, name) for name in view.version)
-    return redis_key(project, {name: getattr(record, name) for name in view.join_keys}), encode_version(
-        (first, second)
-    )
+    key = redis_key(project, {name: getattr(record, name) for name in view.join_keys})
+    return key, encode_version((first, second), record.made_at)
 
 
 def layout_of(record: Record) -> Layout:

@@ -12,7 +12,7 @@ from __future__ import annotations
 # Lua's own string order follows the locale.
 COMPARE = """
 local function compare(is, was)
-  for at = 1, 16 do
+  for at = 1, 24 do
     local one, other = string.byte(is, at) or 0, string.byte(was, at) or 0
     if one ~= other then return one - other end
   end

@@ -60,15 +60,16 @@ def _options(settings: Settings, name: str) -> dict[str, str]:
         "pipeline.name": name,
         "parallelism.default": str(settings.stream_parallelism),
         "execution.checkpointing.dir": checkpoints_folder(settings).as_uri(),
-        # A heap snapshot is written whole, so the interval is what a second of replay costs against writing all
-        # state; the sinks do not wait for it.
+        # A heap snapshot is written whole (RocksDB's is not), so the interval is what a second of replay costs against
+        # writing all state; the sinks do not wait for it.
         "execution.checkpointing.interval": "10 s",
         "execution.checkpointing.min-pause": "5 s",
         "execution.checkpointing.mode": "EXACTLY_ONCE",
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
         # A failed checkpoint is more to replay after a crash, no reason for a restart.
         "execution.checkpointing.tolerable-failed-checkpoints": "1000",
-        "state.backend.type": "hashmap",
+        "state.backend.type": settings.stream_state,
+        "execution.checkpointing.incremental": "true",
         # The TaskManager may be away for as long as it takes somebody to bring it back.
         "restart-strategy.type": "fixed-delay",
         "restart-strategy.fixed-delay.attempts": "2147483647",

@@ -9,7 +9,7 @@ new query        ├─ from the beginning of `events` ─ ─ ┼────�
 ```
 
 Both write the same rows' keys. While the new job repeats history, its rows are older than those the store holds and lose; its
-first row that is not older has seen every event that the old one saw.
+first row that is not older has seen every event that the old one saw. Of two rows of one version that of the later job stays.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Launch:
     Attributes:
         jar: our own jar.
         states: the folder that holds a folder of checkpoints per job, and the savepoints.
-        now_ms: part of the id of a new job.
+        now_ms: part of the id of a new job, and of its rows' versions.
     """
 
     jar: Path
@@ -159,8 +159,9 @@ def _wait_until_caught_up(cluster: Cluster, job_id: str) -> None:
 
 def _start(cluster: Cluster, job: Job, launch: Launch, state: Path | None) -> str:
     job_id = f"{job.fingerprint}{launch.now_ms:016x}"
+    arguments = [*job.arguments, "--made-at", str(launch.now_ms)]
     jar_id = cluster.upload(launch.jar)
-    body: dict[str, object] = {"entryClass": ENTRY_CLASS, "programArgsList": job.arguments, "jobId": job_id}
+    body: dict[str, object] = {"entryClass": ENTRY_CLASS, "programArgsList": arguments, "jobId": job_id}
     if state is not None:
         body |= {"savepointPath": state.as_uri(), "claimMode": "NO_CLAIM"}
     try:

@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 
 from contracts.settings import Settings
+from flink_jobs.job import stream_job
 from infra.stack.health import http_json
 from infra.stack.java import java_binary
 from infra.stack.unit import Unit
@@ -40,7 +41,8 @@ JAVA_17 = (
 )
 # The TaskManager's memory in MiB. Started without Flink's shell scripts it wants every part named; heap is
 # framework + task, direct memory is framework off-heap + task off-heap + network.
-FRAMEWORK_HEAP, TASK_HEAP, MANAGED = 128, 640, 64
+FRAMEWORK_HEAP = 128
+MANAGED = {"hashmap": 64, "rocksdb": 512}
 FRAMEWORK_OFF_HEAP, TASK_OFF_HEAP, NETWORK = 96, 32, 96
 METASPACE = 256
 JOBMANAGER_HEAP = 512
@@ -80,7 +82,10 @@ def flink_units(settings: Settings, root: Path) -> list[Unit]:
 
 
 def _taskmanager(settings: Settings, name: str, port: str, classpath: str, needs: tuple[Path, ...]) -> Unit:
-    heap, direct = FRAMEWORK_HEAP + TASK_HEAP, FRAMEWORK_OFF_HEAP + TASK_OFF_HEAP + NETWORK
+    heap, direct = (
+        FRAMEWORK_HEAP + mebibytes(settings.stream_heap),
+        FRAMEWORK_OFF_HEAP + TASK_OFF_HEAP + NETWORK,
+    )
     memory = (f"-Xmx{heap}m", "-Xms256m", f"-XX:MaxDirectMemorySize={direct}m")
     command = (
         *_java(classpath, memory, TASKMANAGER, conf_folder(settings)),
@@ -102,6 +107,11 @@ def pyflink_home() -> Path:
     """Where the apache-flink wheel lies; it carries a whole Flink."""
     found = importlib.util.find_spec("pyflink")
     return Path(found.origin).parent if found and found.origin else Path("pyflink")
+
+
+def mebibytes(memory: str) -> int:
+    """Of a setting like 640m or 4g."""
+    return int(memory[:-1]) * {"m": 1, "g": 1024}[memory[-1]]
 
 
 def conf_folder(settings: Settings) -> Path:
@@ -173,17 +183,17 @@ def cluster_config(settings: Settings) -> dict[str, str]:
         "heartbeat.timeout": "6000",
         # Of all checkpoint settings the one that the JobManager reads from its own configuration.
         "execution.checkpointing.num-retained": "3",
-        **_worker_memory(),
+        **_worker_memory(settings),
     }
 
 
-def _worker_memory() -> dict[str, str]:
+def _worker_memory(settings: Settings) -> dict[str, str]:
     part = "taskmanager.memory"
     return {
         "taskmanager.cpu.cores": "2",
         f"{part}.framework.heap.size": f"{FRAMEWORK_HEAP}m",
-        f"{part}.task.heap.size": f"{TASK_HEAP}m",
-        f"{part}.managed.size": f"{MANAGED}m",
+        f"{part}.task.heap.size": f"{mebibytes(settings.stream_heap)}m",
+        f"{part}.managed.size": f"{MANAGED[settings.stream_state]}m",
         f"{part}.framework.off-heap.size": f"{FRAMEWORK_OFF_HEAP}m",
         f"{part}.task.off-heap.size": f"{TASK_OFF_HEAP}m",
         f"{part}.network.min": f"{NETWORK}m",
@@ -212,12 +222,13 @@ def _name(path: Path) -> str:
 
 
 def job_runs(settings: Settings) -> bool:
-    """True when a job runs with every one of its tasks on a TaskManager that lives.
+    """True when a job of today's query runs with every one of its tasks on a TaskManager that lives.
 
     Just after a kill the JobManager still calls the lost tasks RUNNING; their TaskManager's name gives them away.
     """
     jobs = (http_json(f"{settings.flink_url}/jobs") or {}).get("jobs", [])
-    running = [job["id"] for job in jobs if job["status"] == "RUNNING"]
+    query = stream_job(settings).fingerprint
+    running = [job["id"] for job in jobs if job["status"] == "RUNNING" and job["id"].startswith(query)]
     good = {("RUNNING", name) for name in living(settings)}
     return any(places and places <= good for places in (_places(settings, job) for job in running))
 

@@ -21,6 +21,7 @@ DEFAULT = (
     "flink-jobmanager",
     "flink-taskmanager",
     "flink-job",
+    "stream-metrics",
     "feature-writer",
     "gateway",
     "scorer",
@@ -113,6 +114,13 @@ def room_units(settings: Settings) -> list[Unit]:
             http_ok(metrics.format(settings.port("writer_metrics"))),
             depends_on=("redis", "kafka"),
             ports=("writer_metrics",),
+        ),
+        _python(
+            "stream-metrics",
+            ("flink_jobs", "metrics"),
+            http_ok(metrics.format(settings.port("stream_metrics"))),
+            depends_on=("flink-jobmanager",),
+            ports=("stream_metrics",),
         ),
         _python(
             "gateway",

@@ -48,6 +48,7 @@ def test_one_session_is_aggregated_by_hand(cluster: Settings, rows: Tail) -> Non
     assert key == (v, "s1", str(micros(-3600)))
     assert row.keys() == {
         "view",
+        "made_at",
         *SESSION.join_keys,
         *SESSION.version,
         *(n for n, _ in SESSION.stored_columns),

@@ -73,7 +73,7 @@ def test_flink_knows_it(settings: Settings, stack: LocalStack) -> None:
 def test_its_field_and_its_line_follow(settings: Settings) -> None:
     fields = {field.name: field.description for field in feature_view(VIEW, settings).schema}
     assert fields[DEAREST.name] == DEAREST.description
-    row = [encode_value(7, FeatureType.INT64)] * len(VIEW.stored_columns) + [encode_timestamp(1), bytes(16)]
+    row = [encode_value(7, FeatureType.INT64)] * len(VIEW.stored_columns) + [encode_timestamp(1), bytes(24)]
     assert decode_row(VIEW, row).features[DEAREST.name] == 7
     assert len(fields_of(VIEW)) == len(fields_of(SESSION)) + 1
     [(_, spec)] = render(settings, Stream("k"), (VIEW,)).views

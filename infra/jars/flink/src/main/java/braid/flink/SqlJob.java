@@ -14,6 +14,7 @@ import org.apache.flink.table.api.TableEnvironment;
  * Runs rendered SQL as one job, inside the cluster that was asked to run this jar.
  *
  * <p>Arguments: {@code --set key=value}, {@code --view name=features} (a {@link ViewRow} and its {@link ViewRecord}),
+ * {@code --made-at ms} (when the job was submitted, which its records say),
  * {@code --sql statement} (DDL, in order), {@code --insert statement} (all of them one job); {@code --explain true} prints the
  * plan with its changelog modes instead.
  */
@@ -24,10 +25,11 @@ public final class SqlJob {
     public static void main(String[] arguments) throws Exception {
         Map<String, List<String>> given = read(arguments);
         TableEnvironment tables = TableEnvironment.create(settings(given.get("--set")));
+        long madeAt = given.get("--made-at").stream().mapToLong(Long::parseLong).max().orElse(0);
         for (String view : given.get("--view")) {
             String[] parts = view.split("=", 2);
             tables.createTemporarySystemFunction(parts[0] + "_row", new ViewRow(parts[1]));
-            tables.createTemporarySystemFunction(parts[0] + "_record", new ViewRecord(parts[1]));
+            tables.createTemporarySystemFunction(parts[0] + "_record", new ViewRecord(parts[1], madeAt));
         }
         given.get("--sql").forEach(tables::executeSql);
         StatementSet statements = tables.createStatementSet();
@@ -41,7 +43,7 @@ public final class SqlJob {
 
     private static Map<String, List<String>> read(String[] arguments) {
         Map<String, List<String>> given = new HashMap<>();
-        for (String name : List.of("--set", "--view", "--sql", "--insert", "--explain")) {
+        for (String name : List.of("--set", "--view", "--made-at", "--sql", "--insert", "--explain")) {
             given.put(name, new ArrayList<>());
         }
         for (int n = 0; n + 1 < arguments.length; n += 2) {

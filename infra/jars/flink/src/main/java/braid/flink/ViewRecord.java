@@ -16,11 +16,17 @@ public final class ViewRecord extends ScalarFunction {
     private static final JsonFactory JSON = new JsonFactory();
 
     private final String json;
+    private final long madeAt;
     private transient List<String> names;
 
-    /** Of the view that {@code json} describes (see {@link ViewSpec}). */
-    public ViewRecord(String json) {
+    /**
+     * Of the view that {@code json} describes (see {@link ViewSpec}).
+     *
+     * @param madeAt when the job was submitted, epoch ms
+     */
+    public ViewRecord(String json, long madeAt) {
         this.json = json;
+        this.madeAt = madeAt;
     }
 
     @Override
@@ -33,6 +39,7 @@ public final class ViewRecord extends ScalarFunction {
         try (JsonGenerator start = JSON.createGenerator(record)) {
             start.disable(JsonGenerator.Feature.AUTO_CLOSE_JSON_CONTENT);
             start.writeStartObject();
+            start.writeNumberField("made_at", madeAt);
             for (int at = 0; at < keys.length; at++) {
                 if (keys[at] instanceof Long number) {
                     start.writeNumberField(names.get(at), number);
