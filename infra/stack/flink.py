@@ -10,7 +10,6 @@ from pathlib import Path
 import psutil
 
 from contracts.settings import Settings
-from flink_jobs.job import stream_job
 from infra.stack.health import http_json
 from infra.stack.java import java_binary
 from infra.stack.unit import Unit
@@ -227,6 +226,8 @@ def job_runs(settings: Settings) -> bool:
     Just after a kill the JobManager still calls the lost tasks RUNNING; their TaskManager's name gives them away.
     """
     jobs = (http_json(f"{settings.flink_url}/jobs") or {}).get("jobs", [])
+    from flink_jobs.job import stream_job  # the stack alone needs it, and not every image of infra has it
+
     query = stream_job(settings).fingerprint
     running = [job["id"] for job in jobs if job["status"] == "RUNNING" and job["id"].startswith(query)]
     good = {("RUNNING", name) for name in living(settings)}
