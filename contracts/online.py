@@ -22,6 +22,7 @@ from contracts.online_values import decode_timestamp, decode_value, encode_value
 
 __all__ = [
     "KEY_TTL_SECONDS",
+    "PARTITIONS",
     "TOMBSTONE_TTL_SECONDS",
     "StoredRow",
     "decode_row",
@@ -32,10 +33,13 @@ __all__ = [
     "encode_version",
     "feature_field",
     "fields_of",
+    "is_whole",
     "murmur3",
+    "progress_key",
     "redis_key",
     "timestamp_field",
     "tombstone_version",
+    "until_field",
     "version_field",
 ]
 
@@ -44,6 +48,7 @@ KEY_TTL_SECONDS = 28 * 24 * 3600
 TOMBSTONE_TTL_SECONDS = KEY_TTL_SECONDS // 4
 """late_horizon: after it nothing of before the withdrawal is delivered or made again. Longer where a row shares the hash."""
 
+PARTITIONS = "partitions"
 STRING_TYPE = 2
 LAST_OF_INSTANT = 2**63 - 1
 MASK = 0xFFFFFFFF
@@ -121,6 +126,26 @@ def tombstone_version(changed_at: int) -> tuple[int, int]:
     No stream row of that choice or an earlier one lands on it, and no batch row of that instant or before.
     """
     return changed_at, LAST_OF_INSTANT
+
+
+def progress_key(project: str) -> str:
+    """The hash in which the feature writer keeps how far it has followed `online_features`."""
+    return f"feature-writer:{project}"
+
+
+def until_field(partition: int) -> str:
+    """Its field for a partition that is read again; the field of a position is the partition's number alone."""
+    return f"{partition}:until"
+
+
+def is_whole(progress: Mapping[bytes, bytes]) -> bool:
+    """Whether the store holds every row that was written to the topic, but for the newest.
+
+    Not so after a flush, until the writer has read each partition again: a row that is there may then be older than
+    the choice about consent that is not.
+    """
+    wanted = progress.get(PARTITIONS.encode())
+    return wanted is not None and len(progress) == 1 + int(wanted)
 
 
 def fields_of(view: View) -> list[bytes]:

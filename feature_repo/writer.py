@@ -1,8 +1,8 @@
 """The feature writer: follows `online_features` and writes the newest rows through the online store class.
 
-At least once: offsets are committed after the write, and writing a row again is harmless (row versions). A
-partition whose mark is missing in Redis (first start, a flush, an empty restart) is read again from the
-beginning; its offset is committed back to there before the mark is set, so a crash in between loses nothing.
+At least once: how far it came stands in Redis, written after the rows (`feature_repo.progress`), and writing a row again is
+harmless (row versions). Where Redis says less than was stored, after a flush, a loss or an empty restart, the writer reads
+again from there, within a second. Offsets are committed to Kafka for those who watch the lag.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 from redis.exceptions import RedisError
 
 from contracts.clock import Clock, to_micros
@@ -20,6 +20,7 @@ from contracts.features import CONSENT
 from contracts.logs import RoomLog
 from contracts.settings import TOPICS, Settings
 from feature_repo.metrics import WriterMetrics
+from feature_repo.progress import Bounds, Progress
 from feature_repo.repo import online_config
 from feature_repo.rows import (
     PoisonError,
@@ -30,7 +31,6 @@ from feature_repo.rows import (
     read_record,
     withdrawn,
 )
-from feature_repo.sentinel import Sentinel
 from feature_repo.store import VersionedRedisOnlineStore, VersionedRedisOnlineStoreConfig
 from feature_repo.withdrawals import newest_tombstones
 
@@ -41,6 +41,7 @@ POLL_SECONDS = 0.02
 HOUSEKEEPING_SECONDS = 1.0
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 5.0
+TOPIC_SECONDS = 30.0
 MICROS = 1_000_000
 Result = TypeVar("Result")
 
@@ -67,14 +68,18 @@ class FeatureWriter:
     topic: str = TOPICS.online_features
     _store: VersionedRedisOnlineStore = field(default_factory=VersionedRedisOnlineStore)
     _online: VersionedRedisOnlineStoreConfig = field(init=False)
-    _sentinel: Sentinel = field(init=False)
+    _progress: Progress = field(init=False)
+    _stored: dict[int, int] = field(default_factory=dict)
+    """By partition, how far the rows of this writer are in Redis."""
     _offsets: dict[int, int] = field(default_factory=dict)
+    """What is to be committed."""
+    _until: dict[int, int] = field(default_factory=dict)
+    """Of the partitions that are read again, where that ends."""
     _tended_at: float = 0.0
 
     def __post_init__(self) -> None:
         self._online = online_config(self.settings)
-        client = self._store.client(self._online)
-        self._sentinel = Sentinel(client, self.settings.feast_project, self.topic)
+        self._progress = Progress(self._store.client(self._online), self.settings.feast_project)
 
     def run(self) -> None:
         consumer = Consumer(_consumer_config(self.settings))
@@ -99,10 +104,7 @@ class FeatureWriter:
         read = [record for message in good if (record := self._read(message)) is not None]
         newest = newest_records(read)
         self._until_redis_answers(lambda: self._write(read, newest))
-        for message in good:
-            partition, offset = message.partition(), message.offset()
-            assert partition is not None and offset is not None
-            self._offsets[partition] = offset + 1
+        self._keep_progress(_next_offsets(good))
         kept = sum(map(len, newest.values()))
         self.metrics.superseded.inc(len(read) - kept)
 
@@ -161,36 +163,55 @@ class FeatureWriter:
         self._tended_at = now
         self._commit(consumer)
         assigned = consumer.assignment()
-        for lost in self._rewind(consumer, assigned):
-            consumer.seek(lost)
+        for place in self._places(consumer, [part.partition for part in assigned]):
+            if place.offset < self._stored[place.partition]:
+                log("redis has lost rows", "warning", partition=place.partition, reading_from=place.offset)
+                consumer.seek(place)
+                self._stored[place.partition] = place.offset
         for position in consumer.position(assigned):
             self._measure_lag(consumer, position)
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        lost = {part.partition for part in self._rewind(consumer, partitions)}
-        for part in partitions:
-            if part.partition in lost:
-                part.offset = OFFSET_BEGINNING
-        consumer.assign(partitions)
+        places = self._places(consumer, [part.partition for part in partitions])
+        self._stored.update({place.partition: place.offset for place in places})
+        consumer.assign(places)
 
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._commit(consumer)
         for part in partitions:
+            self._stored.pop(part.partition, None)
             self._offsets.pop(part.partition, None)
 
-    def _rewind(self, consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
-        """The partitions whose rows Redis has lost, at their beginning; committed there, then marked."""
-        numbers = [part.partition for part in partitions]
-        lost = self._until_redis_answers(lambda: self._sentinel.missing(numbers))
-        # Without the commit there is no mark, so the next look finds them lost again.
-        if not lost or not self._committed(consumer, dict.fromkeys(lost, 0)):
-            return []
-        for number in lost:
-            self._offsets.pop(number, None)
-        self._until_redis_answers(lambda: self._sentinel.mark(lost))
-        self.metrics.rebuilds.inc(len(lost))
-        log("reading again from the beginning", partitions=lost)
-        return [TopicPartition(self.topic, number, OFFSET_BEGINNING) for number in lost]
+    def _places(self, consumer: Consumer, numbers: Sequence[int]) -> list[TopicPartition]:
+        """Where Redis says to go on; at the beginning of partitions of which it says nothing, or more than there is."""
+        held = self._until_redis_answers(lambda: self._progress.positions(numbers))
+        bounds = {number: self._bounds(consumer, number) for number in numbers if self._is_new(number, held)}
+        lost = {n: bound for n, bound in bounds.items() if n not in held or held[n] > bound.high}
+        if lost:
+            count = len(consumer.list_topics(self.topic, timeout=TOPIC_SECONDS).topics[self.topic].partitions)
+            self._until_redis_answers(lambda: self._progress.begin(lost, count))
+            self.metrics.rebuilds.inc(len(lost))
+            log("reading from the beginning", partitions=list(lost))
+        self._until.update(self._until_redis_answers(lambda: self._progress.ends(numbers)))
+        begins = held | {number: bound.low for number, bound in lost.items()}
+        return [TopicPartition(self.topic, number, begins[number]) for number in numbers]
+
+    def _is_new(self, number: int, held: Mapping[int, int]) -> bool:
+        """Whether the broker is to be asked: of what this writer has stored itself it knows that it is there."""
+        return number not in held or number not in self._stored
+
+    def _bounds(self, consumer: Consumer, number: int) -> Bounds:
+        return Bounds(
+            *consumer.get_watermark_offsets(TopicPartition(self.topic, number), timeout=TOPIC_SECONDS)
+        )
+
+    def _keep_progress(self, offsets: Mapping[int, int]) -> None:
+        passed = [number for number, end in self._until.items() if offsets.get(number, 0) >= end]
+        self._until_redis_answers(lambda: self._progress.reached(offsets, passed))
+        for number in passed:
+            del self._until[number]
+        self._stored.update(offsets)
+        self._offsets.update(offsets)
 
     def _commit(self, consumer: Consumer) -> None:
         if self._offsets and self._committed(consumer, self._offsets):
@@ -228,6 +249,16 @@ class FeatureWriter:
                 log("redis does not answer", "warning", reason=str(error), pause_seconds=pause)
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+
+def _next_offsets(messages: Sequence[Message]) -> dict[int, int]:
+    """By partition the offset after its last message."""
+    found: dict[int, int] = {}
+    for message in messages:
+        partition, offset = message.partition(), message.offset()
+        assert partition is not None and offset is not None
+        found[partition] = offset + 1
+    return found
 
 
 def _broken(message: Message) -> bool:

@@ -29,7 +29,9 @@ class Metrics:
         )
         self.events = self._counter("events", "Events at /v1/events: accepted, rejected, failed", "outcome")
         self.redis_errors = self._counter(
-            "redis_errors", "Reads that gave no rows: error, timeout, open (breaker), unreadable row", "kind"
+            "redis_errors",
+            "Reads that gave no rows: error, timeout, open (breaker), rebuilding, unreadable row",
+            "kind",
         )
         self.model_errors = self._counter("model_errors", "Decisions that failed and fell to popular")
         self.derive_errors = self._counter("derive_errors", "Decisions whose rows gave no derived features")

@@ -6,12 +6,13 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from redis.asyncio import ConnectionPool, Redis
 from redis.exceptions import RedisError
 
 from contracts.features import View
-from contracts.online import StoredRow, decode_row, fields_of, redis_key
+from contracts.online import StoredRow, decode_row, fields_of, is_whole, progress_key, redis_key
 from scorer.breaker import Breaker
 from scorer.metrics import Metrics
 
@@ -52,13 +53,14 @@ class FeatureStore:
         """The rows in the order asked; None for one that cannot be read as its view declares.
 
         Raises:
-            StoreUnavailableError: no answer within the budget, or the breaker is open.
+            StoreUnavailableError: no answer within the budget, the breaker is open, or the store is being rebuilt: a
+                withdrawal may then be missing of a shopper whose older grant is there.
         """
         if not self._breaker.allows():
             raise self._unavailable("open", "Redis is left alone after failures in a row")
         try:
             async with asyncio.timeout(self._budget_seconds):
-                answers = await self._fetch(rows)
+                progress, *answers = await self._fetch(rows)
         except TimeoutError:
             self._breaker.failed()
             raise self._unavailable("timeout", "Redis gave no answer in time") from None
@@ -66,6 +68,8 @@ class FeatureStore:
             self._breaker.failed()
             raise self._unavailable("error", f"Redis failed ({type(error).__name__})") from error
         self._breaker.succeeded()
+        if not isinstance(progress, dict) or not is_whole(progress):
+            raise self._unavailable("rebuilding", "the online store is being rebuilt")
         return [self._decoded(row, answer) for row, answer in zip(rows, answers, strict=True)]
 
     async def ping(self) -> str | None:
@@ -83,9 +87,10 @@ class FeatureStore:
         await self._redis.aclose()
         await self._pool.disconnect()
 
-    async def _fetch(self, rows: Sequence[RowKey]) -> list[list[bytes | None] | Exception]:
-        """One write, one read; an error of one command stands in its place."""
+    async def _fetch(self, rows: Sequence[RowKey]) -> list[Any]:
+        """How far the store is, then the rows: one write, one read; an error of one command stands in its place."""
         pipeline = self._redis.pipeline(transaction=False)
+        pipeline.hgetall(progress_key(self._project))
         for row in rows:
             pipeline.execute_command("HMGET", redis_key(self._project, row.key), *fields_of(row.view))
         return await pipeline.execute(raise_on_error=False)

@@ -10,21 +10,21 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Producer
 from redis.exceptions import RedisError
 
 from contracts.clock import FixedClock, from_micros
 from contracts.consent import state_of
 from contracts.events import PURPOSES
 from contracts.features import CONSENT, SESSION, SHOPPER, View
-from contracts.online import StoredRow, decode_row, fields_of, redis_key
+from contracts.online import StoredRow, decode_row, fields_of, is_whole, progress_key, redis_key, until_field
 from contracts.settings import TOPICS, Settings
 from feature_repo.metrics import WriterMetrics
+from feature_repo.progress import Bounds, Progress
 from feature_repo.repo import online_config
 from feature_repo.rows import PoisonError, newest_records, read_record
-from feature_repo.sentinel import Sentinel
 from feature_repo.store import VersionedRedisOnlineStore
-from feature_repo.writer import GROUP, FeatureWriter
+from feature_repo.writer import FeatureWriter
 from infra.stack import LocalStack
 
 START = 1_314_951_300_000_000
@@ -165,7 +165,7 @@ def test_goes_on_where_it_stopped_and_rebuilds_a_flushed_redis(settings: Setting
     with running(settings):
         eventually(lambda: read(settings, SESSION, visitor_id="r1", session_id="s").found)
 
-    # Stopped: the row removed behind its back stays away, for the offset is committed.
+    # Stopped: the row removed behind its back stays away, for Redis says that it was stored.
     client.delete(redis_key(settings.feast_project, {"visitor_id": "r1", "session_id": "s"}))
     produce(settings, session("r2", 1))
     with running(settings) as count:
@@ -266,21 +266,54 @@ def test_a_withdrawal_under_both_keys_takes_the_guests_rows_and_an_old_tab_bring
 
 
 @pytest.mark.usefixtures("servers")
-def test_a_refused_rewind_is_no_end_and_leaves_no_mark(settings: Settings) -> None:
+def test_the_store_says_when_it_is_not_whole(settings: Settings) -> None:
     client = VersionedRedisOnlineStore().client(online_config(settings))
+    key, partitions = progress_key(settings.feast_project), range(settings.kafka_partitions)
+
+    def held() -> dict[bytes, bytes]:
+        found: Any = client.hgetall(key)
+        return dict(found)
+
     produce(settings, session("x1", 1))
     with running(settings):
         eventually(lambda: read(settings, SESSION, visitor_id="x1", session_id="s").found)
-        # The group has a member, so the broker refuses what someone outside it commits.
-        outsider = FeatureWriter(settings, FixedClock(from_micros(START)), WriterMetrics())
-        elsewhere = Sentinel(client, settings.feast_project, "elsewhere")
-        outsider._sentinel = elsewhere
-        consumer = Consumer({"bootstrap.servers": settings.kafka_bootstrap, "group.id": GROUP})
-        try:
-            assert outsider._rewind(consumer, [TopicPartition(TOPICS.online_features, 0)]) == []
-        finally:
-            consumer.close()
-        assert list(elsewhere.missing([0])) == [0]
+        eventually(lambda: is_whole(held()))
+    # A partition that is being read again, one that was lost, a store of which nothing is known.
+    progress = Progress(client, settings.feast_project)
+    ends = progress.positions(partitions)
+    progress.begin({0: Bounds(0, ends[0] + 1)}, len(partitions))
+    assert not is_whole(held())
+    client.hdel(key, "0", until_field(0))
+    assert not is_whole(held())
+    client.delete(key)
+    assert not is_whole(held())
+    # Read again to the end it is whole.
+    with running(settings) as count:
+        eventually(lambda: is_whole(held()))
+        assert count("rebuilds") == len(partitions)
+        assert progress.positions(partitions) == ends
+
+
+@pytest.mark.usefixtures("servers")
+def test_what_redis_has_lost_of_its_newest_is_read_again(settings: Settings) -> None:
+    """As after a crash of its machine: the rows of the last second are gone, and so is what was said of them."""
+    client = VersionedRedisOnlineStore().client(online_config(settings))
+    progress = Progress(client, settings.feast_project)
+    with running(settings) as count:
+        produce(settings, session("l1", 1))
+        eventually(lambda: read(settings, SESSION, visitor_id="l1", session_id="s").found)
+        before = progress.positions(range(settings.kafka_partitions))
+        produce(settings, session("l1", 2))
+        eventually(lambda: read(settings, SESSION, visitor_id="l1", session_id="s").version == (START, 2))
+        client.delete(redis_key(settings.feast_project, {"visitor_id": "l1", "session_id": "s"}))
+        progress.reached(before)
+        eventually(lambda: read(settings, SESSION, visitor_id="l1", session_id="s").version == (START, 2))
+        assert count("rebuilds") == 0
+    # More than there is: the topic was made anew.
+    progress.reached({0: 10**9})
+    with running(settings) as count:
+        eventually(lambda: count("rebuilds") == 1)
+        eventually(lambda: progress.positions([0])[0] < 10**9)
 
 
 def test_survives_a_restart_of_redis(settings: Settings, servers: LocalStack) -> None:

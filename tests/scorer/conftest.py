@@ -12,7 +12,7 @@ from contracts.clock import FixedClock
 from contracts.settings import Settings
 from infra.stack import LocalStack
 from scorer.service import Options
-from tests.scorer.kit import NOW, Rows, Running, publish, scorer, snapshot
+from tests.scorer.kit import NOW, Rows, Running, publish, scorer, snapshot, whole
 
 
 @pytest.fixture(scope="session")
@@ -41,4 +41,5 @@ def braid(options: Options) -> Iterator[Running]:
 @pytest.fixture(scope="session")
 def rows(options: Options) -> Iterator[Rows]:
     with Redis.from_url(options.redis_url) as redis:
+        whole(redis)
         yield Rows(redis)

@@ -24,9 +24,11 @@ from contracts.consent import state_of
 from contracts.events import PURPOSES
 from contracts.features import CONSENT, SESSION, SHOPPER, USER, USER_EMBEDDING, Value, View
 from contracts.online import (
+    PARTITIONS,
     encode_value,
     encode_version,
     feature_field,
+    progress_key,
     redis_key,
     timestamp_field,
     version_field,
@@ -83,6 +85,12 @@ def publish(serving: Path, published: Snapshot, tower: bytes | None = None) -> s
     version = write_snapshot(serving, published, tower, NOW)
     set_current(serving, version)
     return version
+
+
+def whole(redis: Redis) -> None:
+    """What the feature writer says when it has read the topic, unless a writer has said it: of no partitions, in no time."""
+    if not redis.exists(progress_key(PROJECT)):
+        redis.hset(progress_key(PROJECT), PARTITIONS, "0")
 
 
 def consent_state(personalization: str, changed_at: int) -> str:
