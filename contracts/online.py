@@ -34,6 +34,7 @@ __all__ = [
     "feature_field",
     "fields_of",
     "is_whole",
+    "key_prefix",
     "murmur3",
     "progress_key",
     "redis_key",
@@ -75,6 +76,11 @@ def redis_key(project: str, join_keys: Mapping[str, str]) -> bytes:
     names = sorted(join_keys)
     values = b"".join(_typed(join_keys[name]) for name in names)
     return _key_prefix(tuple(names)) + values + project.encode()
+
+
+def key_prefix(names: Sequence[str]) -> bytes:
+    """What the keys of all entities with these join keys begin with."""
+    return UINT32.pack(len(names)) + b"".join(_typed(name) for name in sorted(names))
 
 
 @cache
@@ -207,7 +213,7 @@ def _typed(text: str) -> bytes:
 
 @cache
 def _key_prefix(names: tuple[str, ...]) -> bytes:
-    return UINT32.pack(len(names)) + b"".join(_typed(name) for name in names)
+    return key_prefix(names)
 
 
 @cache

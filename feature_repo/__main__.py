@@ -1,4 +1,4 @@
-"""The commands of the room: `python -m feature_repo apply | training-set | materialize | writer`."""
+"""The commands of the room: `python -m feature_repo apply | training-set | materialize | writer | clear | forget`."""
 
 from __future__ import annotations
 
@@ -62,6 +62,33 @@ def run_materialize(arguments: argparse.Namespace, settings: Settings) -> None:
     log("materialized", cut=cut.on, views=views)
 
 
+def run_clear(arguments: argparse.Namespace, settings: Settings) -> None:
+    """Remove a view's rows from the online store, as it was last registered, and register it as it is declared now."""
+    from feature_repo.repo import apply, open_store
+    from feature_repo.store import VersionedRedisOnlineStore
+
+    store = open_store(settings)
+    names = [view.name for view in store.list_feature_views()]
+    if arguments.view in names:
+        VersionedRedisOnlineStore().delete_table(store.config, store.get_feature_view(arguments.view))
+    apply(settings)
+    log("cleared", view=arguments.view, registered=arguments.view in names)
+
+
+def run_forget(arguments: argparse.Namespace, settings: Settings) -> None:
+    """Erase a user or a device from the online store; nothing of before comes back for late_horizon."""
+    from contracts.clock import to_micros
+    from feature_repo.forget import erasures, send
+    from feature_repo.repo import online_config
+    from feature_repo.store import VersionedRedisOnlineStore
+
+    kind, name = ("user", arguments.user) if arguments.user else ("visitor", arguments.visitor)
+    client = VersionedRedisOnlineStore().client(online_config(settings))
+    records = erasures(settings, client, kind, name, to_micros(settings.clock().now()))
+    send(settings, records)
+    log("forgotten", kind=kind, records=len(records))
+
+
 def run_writer(arguments: argparse.Namespace, settings: Settings) -> None:
     """Follow the topic until SIGTERM or SIGINT."""
     from prometheus_client import start_http_server
@@ -84,6 +111,10 @@ def _parser() -> argparse.ArgumentParser:
     training = _with_cut(_add(commands, "training-set", run_training_set))
     training.add_argument("--label-days", type=int, default=LABEL_DAYS, help="days of labels up to the cut")
     _add(commands, "writer", run_writer)
+    _add(commands, "clear", run_clear).add_argument("--view", required=True)
+    who = _add(commands, "forget", run_forget).add_mutually_exclusive_group(required=True)
+    who.add_argument("--user", help="a user_id")
+    who.add_argument("--visitor", help="a visitor_id: its sessions too")
     return parser
 
 

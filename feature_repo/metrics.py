@@ -18,6 +18,7 @@ class WriterMetrics:
         self.poison = self._counter("poison", "Records that are no row of a declared view")
         self.tombstones = self._counter("tombstones", "Records without a value")
         self.withdrawn = self._counter("withdrawn", "Tombstones left by withdrawals of consent")
+        self.erased = self._counter("erased", "Tombstones left by erasures")
         self.rebuilds = self._counter("rebuilds", "Partitions read again because the store had lost them")
         self.retries = self._counter("retries", "Calls tried again because the store did not answer")
         self.lag = Gauge("feature_writer_lag", "Records not read yet", ["partition"], registry=self.registry)

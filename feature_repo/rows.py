@@ -106,7 +106,20 @@ def record_type(view: View) -> type[msgspec.Struct]:
     )
 
 
-DECODER: msgspec.json.Decoder[Any] = msgspec.json.Decoder(reduce(or_, map(record_type, STREAM_VIEWS)))
+class Forgotten(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="view", tag="forgotten"):
+    """Not a row: an entity is erased, and nothing that was known of it before `at` (epoch µs) is stored again.
+
+    Attributes:
+        key: values of join keys; the views whose keys are all here lose the entity's row.
+    """
+
+    at: Version
+    key: dict[str, Key]
+
+
+DECODER: msgspec.json.Decoder[Any] = msgspec.json.Decoder(
+    reduce(or_, map(record_type, STREAM_VIEWS), Forgotten)
+)
 
 
 def read_record(value: bytes) -> Record:
@@ -125,6 +138,8 @@ def newest_records(records: Iterable[Record]) -> dict[str, list[Record]]:
     """By view the newest record of each key, by choice, then version, as the store decides; of equal ones the later one."""
     newest: dict[str, dict[Any, Record]] = defaultdict(dict)
     for record in records:
+        if isinstance(record, Forgotten):
+            continue
         layout = layout_of(record)
         held = newest[layout.view.name]
         key = layout.key(record)
@@ -154,7 +169,7 @@ def columns_of(project: str, view: str, records: Sequence[Record]) -> Columns:
 
 def withdrawn(project: str, record: Record) -> tuple[Tombstone, ...]:
     """The tombstones that a consent record brings along; none where it grants, or is of another view."""
-    if layout_of(record).view is not CONSENT:
+    if isinstance(record, Forgotten) or layout_of(record).view is not CONSENT:
         return ()
     keys = keys_of(record.shopper_id, record.consent_visitor_id, record.consent_session_id)
     return tombstones_of(project, record.consent_state, keys)

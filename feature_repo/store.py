@@ -15,6 +15,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -39,6 +40,7 @@ from feature_repo.pipe import Pipe
 from feature_repo.scripts import LEAVE_TOMBSTONE, SET_UNLESS_OLDER
 from feature_repo.tables import TableLayout
 
+DELETED_AT_ONCE = 1000
 ProtoRow = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 
 NAME: Literal["feature_repo.store.VersionedRedisOnlineStore"] = "feature_repo.store.VersionedRedisOnlineStore"
@@ -156,12 +158,18 @@ class VersionedRedisOnlineStore(RedisOnlineStore):
         return self._pipes[script]
 
     def delete_table(self, config: RepoConfig, table: FeatureView) -> None:
-        """Delete a view's rows, their versions too."""
-        super().delete_table(config, table)
+        """Delete a view's rows, their versions too; a hash that holds no other view goes with them."""
         client = self.client(config.online_store)
-        pattern = _redis_key_prefix(table.join_keys) + b"*" + config.project.encode()
-        for key in client.scan_iter(pattern):
-            client.hdel(key, version_field(table.name))  # type: ignore[arg-type] # bytes are fine
+        names = (feature_field(table.name, feature.name) for feature in table.features)
+        fields = (*names, timestamp_field(table.name), version_field(table.name))
+        keys = client.scan_iter(
+            _redis_key_prefix(table.join_keys) + b"*" + config.project.encode(), count=1000
+        )
+        while some := list(islice(keys, DELETED_AT_ONCE)):
+            with client.pipeline(transaction=False) as pipe:
+                for key in some:
+                    pipe.hdel(key, *fields)  # type: ignore[arg-type] # bytes are fine
+                pipe.execute()
 
 
 def encode_proto_row(project: str, view: str, row: ProtoRow) -> EncodedRow:

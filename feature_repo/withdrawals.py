@@ -1,11 +1,11 @@
-"""Which rows of the online store a withdrawn consent takes away, and the tombstones it leaves. Pure.
+"""Which rows of the online store a withdrawn consent or an erasure takes away, and the tombstones it leaves. Pure.
 
-Generic over the declared views: every one that needs `personalization` and whose join keys a consent row names.
+Generic over the declared views: those whose join keys are named; a withdrawal takes the ones that need `personalization`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 
 from contracts.consent import changed_at_of, granted
@@ -30,8 +30,19 @@ def tombstones_of(project: str, state: str | None, keys: Mapping[str, str]) -> t
         changed_at = changed_at_of(state)
     except ValueError:
         return ()
-    named = [view for view in PERSONAL_VIEWS if keys.keys() >= set(view.join_keys)]
-    return tuple(_tombstone(project, view, keys, changed_at) for view in named)
+    return _tombstones(project, PERSONAL_VIEWS, keys, changed_at)
+
+
+def erased(project: str, keys: Mapping[str, str], at: int) -> tuple[Tombstone, ...]:
+    """The tombstones of one entity that is erased at `at` (epoch µs): in every view, that of its choices too."""
+    return _tombstones(project, VIEWS, keys, at)
+
+
+def _tombstones(
+    project: str, views: Sequence[View], keys: Mapping[str, str], at: int
+) -> tuple[Tombstone, ...]:
+    named = [view for view in views if keys.keys() >= set(view.join_keys)]
+    return tuple(_tombstone(project, view, keys, at) for view in named)
 
 
 def keys_of(shopper_id: str, visitor_id: str | None, session_id: str | None) -> dict[str, str]:

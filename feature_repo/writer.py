@@ -23,6 +23,7 @@ from feature_repo.metrics import WriterMetrics
 from feature_repo.progress import Bounds, Progress
 from feature_repo.repo import online_config
 from feature_repo.rows import (
+    Forgotten,
     PoisonError,
     Record,
     columns_of,
@@ -32,7 +33,7 @@ from feature_repo.rows import (
     withdrawn,
 )
 from feature_repo.store import VersionedRedisOnlineStore, VersionedRedisOnlineStoreConfig
-from feature_repo.withdrawals import newest_tombstones
+from feature_repo.withdrawals import erased, newest_tombstones
 
 log = RoomLog("feature_repo")
 GROUP = "feature-writer"
@@ -109,7 +110,11 @@ class FeatureWriter:
         self.metrics.superseded.inc(len(read) - kept)
 
     def _write(self, read: Sequence[Record], newest: Mapping[str, Sequence[Record]]) -> None:
-        """Tombstones of every withdrawal read, then the newest rows: who can read a withdrawal finds nothing else."""
+        """Tombstones of every erasure and withdrawal read, then the newest rows.
+
+        Who can read a withdrawal finds nothing else.
+        """
+        self._forget([record for record in read if isinstance(record, Forgotten)])
         self._withdraw(read)
         for view, records in newest.items():
             rows = columns_of(self.settings.feast_project, view, records)
@@ -117,6 +122,15 @@ class FeatureWriter:
             self.metrics.written.inc(written.rows)
             self.metrics.older.inc(written.older)
             self._observe(records)
+
+    def _forget(self, erasures: Sequence[Forgotten]) -> None:
+        gone = newest_tombstones(
+            tombstone
+            for erasure in erasures
+            for tombstone in erased(self.settings.feast_project, erasure.key, erasure.at)
+        )
+        if gone:
+            self.metrics.erased.inc(self._store.leave_tombstones(self._online, gone))
 
     def _withdraw(self, read: Sequence[Record]) -> None:
         """Leave the tombstones of every withdrawal but those that the store holds a newer choice than.

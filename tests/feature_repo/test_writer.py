@@ -19,6 +19,7 @@ from contracts.events import PURPOSES
 from contracts.features import CONSENT, SESSION, SHOPPER, View
 from contracts.online import StoredRow, decode_row, fields_of, is_whole, progress_key, redis_key, until_field
 from contracts.settings import TOPICS, Settings
+from feature_repo.forget import erasures, send
 from feature_repo.metrics import WriterMetrics
 from feature_repo.progress import Bounds, Progress
 from feature_repo.repo import online_config
@@ -98,6 +99,7 @@ def running(settings: Settings) -> Iterator[Count]:
             "poison",
             "tombstones",
             "withdrawn",
+            "erased",
             "rebuilds",
             "retries",
         )
@@ -314,6 +316,48 @@ def test_what_redis_has_lost_of_its_newest_is_read_again(settings: Settings) -> 
     with running(settings) as count:
         eventually(lambda: count("rebuilds") == 1)
         eventually(lambda: progress.positions([0])[0] < 10**9)
+
+
+@pytest.mark.usefixtures("servers")
+def test_a_forgotten_device_is_gone_from_every_view_also_after_a_flush(settings: Settings) -> None:
+    client = VersionedRedisOnlineStore().client(online_config(settings))
+    at, made = START + 50_000_000, {"consent_changed_at": START}
+
+    def rows(seconds: int, seen: int, changed_at: int) -> list[dict[str, Any]]:
+        more = {
+            "newest_event_time": START + seconds * 1_000_000,
+            "events_seen": seen,
+            "consent_changed_at": changed_at,
+        }
+        shopper = {"view": "shopper", "shopper_id": "visitor:f*", **more}
+        return [session("f*", seen) | more, session("f*", seen) | more | {"session_id": "s2"}, shopper]
+
+    def found() -> list[bool]:
+        sessions = [read(settings, SESSION, visitor_id="f*", session_id=name).found for name in ("s", "s2")]
+        shopper = {"shopper_id": "visitor:f*"}
+        return [*sessions, read(settings, SHOPPER, **shopper).found, read(settings, CONSENT, **shopper).found]
+
+    with running(settings) as count:
+        produce(settings, *rows(0, 1, START), consent("visitor:f*", 1, 0, "granted", "f*"))
+        produce(settings, session("fx", 1) | made)  # its name only looks alike
+        eventually(lambda: found() == [True] * 4)
+        records = erasures(settings, client, "visitor", "f*", at)
+        assert sorted(record.key.get("session_id", "") for record in records) == ["", "s", "s2"]
+        send(settings, records)
+        # Two sessions; shopper and consent.
+        eventually(lambda: count("erased") == 4)
+        assert found() == [False] * 4
+        # What Flink still knows of before does not land; what begins afterwards does.
+        produce(settings, *rows(60, 2, START), consent("visitor:f*", 2, 40, "granted", "f*"))
+        eventually(lambda: count("older") == 4)
+        assert found() == [False] * 4
+        client.flushall()
+        eventually(lambda: count("rebuilds") == settings.kafka_partitions)
+        eventually(lambda: read(settings, SESSION, visitor_id="fx", session_id="s").found)
+        eventually(lambda: is_whole(client.hgetall(progress_key(settings.feast_project))))  # type: ignore[arg-type]
+        assert found() == [False] * 4
+        produce(settings, *rows(70, 1, at + 1), consent("visitor:f*", 3, 70, "granted", "f*"))
+        eventually(lambda: found() == [True] * 4)
 
 
 def test_survives_a_restart_of_redis(settings: Settings, servers: LocalStack) -> None:
