@@ -1,7 +1,7 @@
-"""`python -m flink_jobs [submit | upgrade | stop | explain | metrics | parity]`: the stream job on the cluster of the settings.
+"""`python -m flink_jobs [submit | upgrade | restart | stop | explain | metrics | parity]`: the stream job on the cluster of the settings.
 
 `upgrade` restarts the running job from a savepoint, for another parallelism, jar or Flink; a changed query is submitted, and
-takes over from the old job. `metrics` serves `/metrics` until SIGTERM.
+takes over from the old job. `restart` begins with the first event again, when rows of `online_features` are lost. `metrics` serves `/metrics` until SIGTERM.
 
 `parity --view V --cut D --events TOPIC --rows TOPIC` runs one view of the batch strand over given events beside it, until
 it is stopped by `stop --name`.
@@ -27,11 +27,11 @@ from flink_jobs.job import EVERY_VIEW, JOB_NAME, Job, checkpoints_folder, parity
 from flink_jobs.plan import explain
 from flink_jobs.rest import Cluster, ClusterError
 from flink_jobs.sql import Stream
-from flink_jobs.submit import Launch, Running, ensure_running, stop, upgrade
+from flink_jobs.submit import Launch, Running, ensure_running, restart, stop, upgrade
 
 log = RoomLog("flink_jobs")
 JARS = ROOT / "jars" / "flink"
-ACTIONS = ("submit", "upgrade", "stop", "explain", "metrics", "parity")
+ACTIONS = ("submit", "upgrade", "restart", "stop", "explain", "metrics", "parity")
 
 
 def main() -> int:
@@ -70,7 +70,8 @@ def _run(options: argparse.Namespace, settings: Settings) -> None:
         _serve_metrics(cluster, settings)
     else:
         job = _parity(options, settings) if options.action == "parity" else stream_job(settings)
-        _bring_up(upgrade if options.action == "upgrade" else ensure_running, cluster, job, settings)
+        starts = {"upgrade": upgrade, "restart": restart}
+        _bring_up(starts.get(options.action, ensure_running), cluster, job, settings)
 
 
 def _bring_up(

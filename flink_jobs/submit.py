@@ -14,6 +14,7 @@ first row that is not older has seen every event that the old one saw. Of two ro
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -96,6 +97,24 @@ def upgrade(cluster: Cluster, job: Job, launch: Launch) -> Running:
     job_id = _start(cluster, job, launch, savepoint)
     _wait(lambda: _runs(cluster, job_id), f"job {job_id} does not run: see {cluster.url}/#/job/{job_id}")
     return Running(job_id, str(savepoint))
+
+
+def restart(cluster: Cluster, job: Job, launch: Launch) -> Running:
+    """Start the job from the beginning of `events`, whatever it has done: every row is written again.
+
+    Jobs of its name are cancelled, and what they kept is removed, so that no later start goes on from it.
+
+    Raises:
+        ClusterError: as `ensure_running`.
+    """
+    replaced = tuple(_jobs(cluster, job.name, ALIVE))
+    _cancel(cluster, job.name, replaced)
+    for kept in launch.states.glob(f"{job.fingerprint}*"):
+        shutil.rmtree(kept)
+    job_id = _start(cluster, job, launch, None)
+    _wait(lambda: _runs(cluster, job_id), f"job {job_id} does not run: see {cluster.url}/#/job/{job_id}")
+    _wait_until_caught_up(cluster, job_id)
+    return Running(job_id, "the beginning", replaced)
 
 
 def newest_state(states: Path, fingerprint: str) -> Path | None:

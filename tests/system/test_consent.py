@@ -128,7 +128,7 @@ def _ids(answer: dict[str, Any]) -> list[str]:
     return [result["item_id"] for result in answer["results"]]
 
 
-def _write_tables(settings: Settings) -> None:
+def write_tables(settings: Settings) -> None:
     """The user's rows of both cuts, as gold and the model made them."""
     values = {
         USER: {"user_purchases_90d": 2, "user_last_items": ["b"]},
@@ -139,13 +139,14 @@ def _write_tables(settings: Settings) -> None:
             {
                 "user_id": USER_ID,
                 **features,
+                "cut_on": cut.on,
                 "event_timestamp": cut.end,
                 "created_timestamp": cut.published_at,
             }
             for cut in (YESTERDAY, TODAY)
         ]
         columns = [(name, ARROW_TYPES[dtype]) for name, dtype in view.stored_columns]
-        times = [("event_timestamp", TIME), ("created_timestamp", TIME)]
+        times = [("cut_on", pa.date32()), ("event_timestamp", TIME), ("created_timestamp", TIME)]
         schema = pa.schema([("user_id", pa.string()), *columns, *times])
         write_deltalake(table_named(view.table).path(settings), pa.Table.from_pylist(rows, schema))
 
@@ -155,7 +156,7 @@ def shop(own_settings: Settings, spark: SparkSession) -> Iterator[Shop]:
     """The stack in the replay's time, a published snapshot, the tables of two cuts."""
     stack = LocalStack(own_settings)
     set_replay_clock(own_settings.clock_file, START + timedelta(minutes=5))
-    _write_tables(own_settings)
+    write_tables(own_settings)
     publish(own_settings.serving, snapshot())
     try:
         stack.up()
