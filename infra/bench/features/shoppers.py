@@ -57,8 +57,7 @@ def write_shoppers(settings: Settings, feast: FeatureStore, shoppers: int, seed:
     withdrawn = [number for number in range(shoppers) if chance.random() < WITHDRAWN]
     state = _withdrawal(AT + timedelta(hours=1))
     gone = [t for number in withdrawn for t in tombstones_of(settings.feast_project, state, keys_of(number))]
-    left = store.write_rows(online_config(settings), [], gone)
-    return written | {"tombstones": left.tombstones}
+    return written | {"tombstones": store.leave_tombstones(online_config(settings), gone)}
 
 
 def _rows_of(view: View, number: int, chance: Random) -> list[Row]:
