@@ -11,7 +11,7 @@ from itertools import islice
 from multiprocessing import get_context
 from multiprocessing.synchronize import Barrier
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 from feast import Entity, FeatureView, Field, RepoConfig
 from feast.infra.offline_stores.contrib.spark_offline_store.spark_source import SparkSource
@@ -161,8 +161,11 @@ def read_back(own: Settings, name: str, plan: Plan) -> dict[str, Version | None]
     pipeline = client.pipeline(transaction=False)
     for key in keys_of(plan):
         pipeline.hmget(redis_key(name, {KEY: key}), FIELDS)
-    rows = zip(keys_of(plan), pipeline.execute(), strict=True)
-    return {
-        key: None if None in (time, seen) else (decode_value(time), decode_value(seen))
-        for key, (time, seen) in rows
-    }
+    return {key: _version(*held) for key, held in zip(keys_of(plan), pipeline.execute(), strict=True)}
+
+
+def _version(time: bytes | None, seen: bytes | None) -> Version | None:
+    if time is None or seen is None:
+        return None
+    numbers = (decode_value(time), decode_value(seen))
+    return cast(Version, numbers)

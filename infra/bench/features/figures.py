@@ -60,9 +60,7 @@ def not_newest(versions: Mapping[str, Sequence[Version]], held: Mapping[str, Ver
     return sum(held[key] != of[-1] for key, of in versions.items())
 
 
-def read(
-    ours: Sequence[float], sdk: Sequence[float], serve: Sequence[float]
-) -> dict[str, Any]:
+def read(ours: Sequence[float], sdk: Sequence[float], serve: Sequence[float]) -> dict[str, Any]:
     """Percentiles of each way to read (seconds given), and how many times longer the others' medians are than ours."""
     found = {name: percentiles(of) for name, of in (("ours", ours), ("sdk", sdk), ("serve", serve))}
     return {

@@ -65,7 +65,7 @@ class Materializing:
         self._redis: Any = Redis.from_url(own.redis_url)
         self._stores = {name: FeatureStore(config=config) for name, config in configs.items()}
         for store in self._stores.values():
-            store.apply(wide.feature_view(own.var / "wide"))
+            store.apply([*wide.feature_view(own.var / "wide")])
 
     def round(self, name: str) -> Round:
         """Materialize everything once."""

@@ -52,7 +52,10 @@ def measure(own: Settings, plan: Plan, progress: Progress) -> dict[str, Any]:
         rows = write_shoppers(settings, feast, plan.shoppers, plan.seed)
     registry = settings.var / "feast" / "registry.db"
     peer = stores.stock_settings(settings, PROJECT, registry)
-    with progress.step("serve", "feast serve starts"), serve(settings.var / "serve", peer, own.host) as served:
+    with (
+        progress.step("serve", "feast serve starts"),
+        serve(settings.var / "serve", peer, own.host) as served,
+    ):
         sdk = FeastStore(config=RepoConfig(**peer))
         with progress.step("reads", f"{plan.shoppers:,} requests, each read three times"):
             read = asyncio.run(_read_all(settings, plan, sdk, served))
@@ -109,7 +112,7 @@ def entities_of(number: int) -> dict[str, list[str]]:
 
 def by_the_sdk(sdk: FeastStore, entities: Mapping[str, Sequence[str]]) -> dict[str, list[Any]]:
     """All views in one call, as Python values."""
-    return sdk.get_online_features(FEATURES, entities, full_feature_names=True).to_dict()  # type: ignore[arg-type]
+    return sdk.get_online_features(FEATURES, entities, full_feature_names=True).to_dict()
 
 
 def places_of(keys: Sequence[RowKey]) -> list[int]:

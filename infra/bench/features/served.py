@@ -64,7 +64,15 @@ def serve(folder: Path, store: Mapping[str, Any], host: str) -> Iterator[Served]
     (folder / "feature_store.yaml").write_text(json.dumps(store))
     port, log = _free_port(host), folder / "serve.log"
     command = [sys.executable, "-m", "feast.cli.cli", "-c", str(folder), "serve", "--host", host]
-    options = ["--port", str(port), "--no-access-log", "--max-requests", str(NEVER), "--max-requests-jitter", "0"]
+    options = [
+        "--port",
+        str(port),
+        "--no-access-log",
+        "--max-requests",
+        str(NEVER),
+        "--max-requests-jitter",
+        "0",
+    ]
     with log.open("wb") as output:
         process = subprocess.Popen([*command, *options], stdout=output, stderr=subprocess.STDOUT)
     try:

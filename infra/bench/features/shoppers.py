@@ -33,7 +33,9 @@ Row = dict[str, Value]
 
 def request_of(number: int) -> RecommendRequest:
     """What a shopper who is logged in and has a session sends."""
-    return RecommendRequest(visitor_id=f"bench-v{number}", session_id=f"s{number}", user_id=f"bench-u{number}")
+    return RecommendRequest(
+        visitor_id=f"bench-v{number}", session_id=f"s{number}", user_id=f"bench-u{number}"
+    )
 
 
 def keys_of(number: int) -> dict[str, str]:
@@ -74,7 +76,9 @@ def _row(view: View, keys: Mapping[str, str], chance: Random) -> Row:
         kept = name in view.carried or chance.random() >= NULL
         row[name] = _value(dtype, chance) if kept else None
     for name in view.carried:
-        row[name] = chance.randrange(1, 500) if name == "events_seen" else to_micros(AT) - chance.randrange(10**9)
+        row[name] = (
+            chance.randrange(1, 500) if name == "events_seen" else to_micros(AT) - chance.randrange(10**9)
+        )
     return row
 
 

@@ -39,7 +39,7 @@ def key_of(number: int) -> dict[str, str]:
     return {KEY: f"entity-{number}"}
 
 
-def feature_view(path: Path) -> list[Entity | FeatureView]:
+def feature_view(path: Path) -> tuple[Entity, FeatureView]:
     """The view over the table, with its entity: what a store registers."""
     entity = Entity(name=KEY, join_keys=[KEY], value_type=ValueType.STRING)
     columns = [Field(name=name, dtype=FEAST_TYPES[dtype]) for name, dtype in COLUMNS.items()]
@@ -50,10 +50,8 @@ def feature_view(path: Path) -> list[Entity | FeatureView]:
         created_timestamp_column=CREATED_TIMESTAMP,
     )
     schema = [Field(name=KEY, dtype=String), *columns]
-    return [
-        entity,
-        FeatureView(name=VIEW, entities=[entity], ttl=timedelta(days=1), schema=schema, source=source),
-    ]
+    view = FeatureView(name=VIEW, entities=[entity], ttl=timedelta(days=1), schema=schema, source=source)
+    return entity, view
 
 
 def write_table(path: Path, entities: int, seed: int) -> None:
