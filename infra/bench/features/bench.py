@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -58,7 +57,9 @@ def report_of(plan: Plan, parts: dict[str, Any], seconds: float) -> dict[str, An
 @contextmanager
 def quiet(own: Settings, progress: Progress) -> Iterator[None]:
     """Feast's own lines go to a log: it warns of its Spark store at every step. What `progress` says is still shown."""
-    progress.console.file = sys.stdout
+    console = progress.console
+    # It looks for stdout whenever it prints; from here on it keeps what it found.
+    console.file = console.file
     log = own.logs / "feast.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a") as output, redirect_stdout(output), redirect_stderr(output), warnings.catch_warnings():

@@ -6,6 +6,7 @@ more is a late correction. Every row is written once, by one of the two.
 
 from __future__ import annotations
 
+import warnings
 from datetime import timedelta
 from itertools import islice
 from multiprocessing import get_context
@@ -113,6 +114,8 @@ def write_both(own: Settings, name: str, plan: Plan) -> None:
 
 def write(own: Settings, name: str, plan: Plan, writer: int, barrier: Barrier) -> None:
     """One writer: its rows in batches, the way that Feast hands rows to any online store."""
+    # Feast warns of its Spark source, which nothing here reads.
+    warnings.simplefilter("ignore", RuntimeWarning)
     store: RedisOnlineStore = VersionedRedisOnlineStore() if name == OURS else RedisOnlineStore()
     config, view = config_of(own, name), feature_view()
     rows = iter([proto_row(key, version) for key, version in writes_of(writer, plan)])
