@@ -14,6 +14,7 @@ from contracts.clock import to_micros
 from contracts.consent import state_of
 from contracts.events import PURPOSES
 from contracts.features import CONSENT, SESSION, SHOPPER, USER, USER_EMBEDDING, FeatureType, Value, View
+from contracts.online import PARTITIONS, progress_key
 from contracts.settings import Settings
 from feature_repo.arrow_values import ARROW_TYPES
 from feature_repo.definitions import CREATED_TIMESTAMP, EVENT_TIMESTAMP
@@ -51,6 +52,8 @@ def keys_of(number: int) -> dict[str, str]:
 def write_shoppers(settings: Settings, feast: FeatureStore, shoppers: int, seed: int) -> dict[str, int]:
     """Write them; how many rows of each view, and how many tombstones."""
     store, chance = VersionedRedisOnlineStore(), Random(seed)
+    # No topic is followed here: the scorer would take the store for one that is being rebuilt.
+    store.client(online_config(settings)).hset(progress_key(settings.feast_project), PARTITIONS, "0")
     written = {}
     for view in (CONSENT, SHOPPER, SESSION, USER, USER_EMBEDDING):
         table = _table(view, [row for number in range(shoppers) for row in _rows_of(view, number, chance)])
