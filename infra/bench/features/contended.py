@@ -114,10 +114,11 @@ def write_both(own: Settings, name: str, plan: Plan) -> None:
 
 def write(own: Settings, name: str, plan: Plan, writer: int, barrier: Barrier) -> None:
     """One writer: its rows in batches, the way that Feast hands rows to any online store."""
-    # Feast warns of its Spark source, which nothing here reads.
-    warnings.simplefilter("ignore", RuntimeWarning)
     store: RedisOnlineStore = VersionedRedisOnlineStore() if name == OURS else RedisOnlineStore()
-    config, view = config_of(own, name), feature_view()
+    config = config_of(own, name)
+    # Feast, all of it imported by now, warns of its Spark source, which nothing here reads.
+    warnings.simplefilter("ignore", RuntimeWarning)
+    view = feature_view()
     rows = iter([proto_row(key, version) for key, version in writes_of(writer, plan)])
     barrier.wait(LONGEST_SECONDS)
     while some := list(islice(rows, BATCH)):
