@@ -79,7 +79,11 @@ class ColumnProvider(PassthroughProvider):
             return
         source = feature_view.batch_source
         assert source is not None
-        job = self.offline_store.pull_latest_from_table_or_query(
+        # Of an instant there is one row an entity, or few: the store keeps the newest version, and no table is sorted for it.
+        instant = start_date == end_date
+        store = self.offline_store
+        pull = store.pull_all_from_table_or_query if instant else store.pull_latest_from_table_or_query
+        job = pull(
             config=config,
             data_source=source,
             join_key_columns=[entity.name for entity in feature_view.entity_columns],

@@ -1,1 +1,1 @@
-"""Benches: what the batch costs as the data grows."""
+"""Benches: what the batch costs as the data grows, and the online store beside stock Feast."""

@@ -1,4 +1,4 @@
-"""`python -m infra.bench batch`: what the batch costs as the data grows → var/reports/bench-batch.json."""
+"""`python -m infra.bench batch | features` → var/reports/bench-batch.json, bench-features.json."""
 
 from __future__ import annotations
 
@@ -16,35 +16,40 @@ from rich.table import Table
 from contracts.errors import BraidError
 from contracts.settings import Settings, from_environment
 from infra.bench.batch import Plan, run
+from infra.bench.features import command as features
 from infra.demo.progress import Progress
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; 1 when a step failed or a promise is broken."""
     options, settings, console = _parser().parse_args(arguments), from_environment(), Console()
-    plan = Plan()
-    once = replace(
-        plan.once, shoppers=options.shoppers, items=options.items, sessions_per_day=options.sessions_per_day
-    )
     try:
-        report = run(settings, Plan(tuple(options.factors), once, options.examples), Progress(console))
+        report = options.run(options, settings, Progress(console))
     except BraidError as error:
         console.print(f"The bench stopped: {error}", style="bold red", highlight=False)
         return 1
-    path = write(settings, report)
-    show(console, report)
+    path = write(settings, report, options.report)
+    options.show(console, report)
     console.print(f"{path}", highlight=False, soft_wrap=True)
     return 1 if report["broken"] else 0
 
 
-def write(settings: Settings, report: Mapping[str, Any]) -> Path:
+def write(settings: Settings, report: Mapping[str, Any], name: str) -> Path:
     """Write the report, whole or not at all."""
-    path = settings.reports / "bench-batch.json"
+    path = settings.reports / name
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}")
     fresh.write_text(json.dumps(report, indent=1, default=str) + "\n")
     fresh.replace(path)
     return path
+
+
+def run_batch(options: argparse.Namespace, settings: Settings, progress: Progress) -> dict[str, Any]:
+    """Measure the batch as the options say."""
+    once = replace(
+        Plan().once, shoppers=options.shoppers, items=options.items, sessions_per_day=options.sessions_per_day
+    )
+    return run(settings, Plan(tuple(options.factors), once, options.examples), progress)
 
 
 def show(console: Console, report: Mapping[str, Any]) -> None:
@@ -74,9 +79,10 @@ def show(console: Console, report: Mapping[str, Any]) -> None:
 def _parser() -> argparse.ArgumentParser:
     plan = Plan()
     parser = argparse.ArgumentParser(prog="infra.bench", description=__doc__)
-    batch = parser.add_subparsers(required=True).add_parser(
-        "batch", help="the batch at 1, 4 and 16x the data"
-    )
+    parsers = parser.add_subparsers(required=True)
+    features.add_parser(parsers)
+    batch = parsers.add_parser("batch", help="the batch at 1, 4 and 16x the data")
+    batch.set_defaults(report="bench-batch.json", run=run_batch, show=show)
     batch.add_argument(
         "--factors",
         type=int,

@@ -219,6 +219,8 @@ def test_shuffles_grow_with_the_largest_table(tmp_path: Path) -> None:
 
 
 def test_a_report_is_written_whole(settings: Settings, tmp_path: Path) -> None:
-    path = write(replace(settings, var=tmp_path), {"broken": [], "from": date(2011, 1, 3)})
+    path = write(
+        replace(settings, var=tmp_path), {"broken": [], "from": date(2011, 1, 3)}, "bench-batch.json"
+    )
     assert json.loads(path.read_text()) == {"broken": [], "from": "2011-01-03"}
     assert [file.name for file in path.parent.iterdir()] == ["bench-batch.json"]

@@ -1,0 +1,1 @@
+"""`make bench-features`: materialization, contended writes and reads beside stock Feast."""
