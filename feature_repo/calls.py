@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pyarrow as pa
 from hiredis import pack_command
 
 from contracts.online import encode_version, timestamp_field, version_field
-from feature_repo.arrow_values import Bytes, joined, sized
+from feature_repo.arrow_values import Bytes, joined, parts_of, sized
 from feature_repo.encoded import EncodedRow, Tombstone
 
 
@@ -61,13 +62,15 @@ def set_rows(sha: bytes, rows: Columns, ttl_seconds: int) -> list[bytes]:
 
 def _bulk_strings(arguments: Sequence[Bytes | bytes]) -> list[Bytes | bytes]:
     """The parts of one call; those that are the same in every row grow together."""
+    columns = [argument for argument in arguments if not isinstance(argument, bytes)]
+    sizes = iter(parts_of(sized(pa.concat_arrays(columns), _size), len(columns)))
     parts: list[Bytes | bytes] = []
     same = b"*%d\r\n" % len(arguments)
     for argument in arguments:
         if isinstance(argument, bytes):
             same += _size(len(argument)) + argument + b"\r\n"
         else:
-            parts += [same, sized(argument, _size), argument]
+            parts += [same, next(sizes), argument]
             same = b"\r\n"
     return [*parts, same]
 

@@ -21,7 +21,7 @@ from contracts.online import encode_version, feature_field, redis_key, timestamp
 from feature_repo.arrow_values import (
     ARROW_TYPES,
     above_tombstones,
-    encode_column,
+    encode_columns,
     encode_keys,
     encode_timestamps,
     encode_versions,
@@ -152,10 +152,9 @@ def columns_of(project: str, view: str, records: Sequence[Record]) -> Columns:
     """Records of one view as columns of bytes."""
     layout = LAYOUTS[view]
     first, second = (_values(records, name, INT64) for name in layout.view.version)
-    fields = [
-        (field, encode_column(_values(records, name, ARROW_TYPES[dtype]), dtype))
-        for name, dtype, field in layout.columns
-    ]
+    values = [(_values(records, name, ARROW_TYPES[dtype]), dtype) for name, dtype, _ in layout.columns]
+    names = (field for _, _, field in layout.columns)
+    fields = list(zip(names, encode_columns(values), strict=True))
     versions = encode_versions(first, second, _values(records, MADE_AT, INT64))
     return Columns(
         view,

@@ -41,6 +41,7 @@ from feature_repo.scripts import LEAVE_TOMBSTONE, SET_UNLESS_OLDER
 from feature_repo.tables import TableLayout
 
 DELETED_AT_ONCE = 1000
+ROWS_AT_ONCE = 10_000
 ProtoRow = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 
 NAME: Literal["feature_repo.store.VersionedRedisOnlineStore"] = "feature_repo.store.VersionedRedisOnlineStore"
@@ -112,13 +113,16 @@ class VersionedRedisOnlineStore(RedisOnlineStore):
         return Written(replaced, len(rows) - replaced)
 
     def write_table(self, config: RepoConfig, view: FeatureView, rows: pa.Table) -> Written:
-        """Write a table of a view's rows, encoded by columns.
+        """Write a table of a view's rows, encoded by columns, some thousand rows at a time.
 
         Raises:
-            ValueError: a column is missing or has a wrong type; nothing is written.
-            redis.RedisError: the store did not answer; what was written stays, writing again is harmless.
+            ValueError: a column is missing or has a wrong type. Parts before may have been written; again is harmless.
+            redis.RedisError: the store did not answer; what was written stays.
         """
-        written = self.write_columns(config.online_store, TableLayout.of(config.project, view).columns(rows))
+        layout = TableLayout.of(config.project, view)
+        parts = (layout.columns(part) for part in rows.to_batches(max_chunksize=ROWS_AT_ONCE))
+        done = [self.write_columns(config.online_store, part) for part in parts]
+        written = Written(sum(part.rows for part in done), sum(part.older for part in done))
         self.older_dropped += written.older
         return written
 

@@ -19,7 +19,7 @@ from contracts.online import feature_field, timestamp_field
 from feature_repo.arrow_values import (
     Bytes,
     above_tombstones,
-    encode_column,
+    encode_columns,
     encode_keys,
     encode_timestamps,
     encode_versions,
@@ -76,10 +76,7 @@ class TableLayout:
         if missing:
             raise ValueError(f"the rows of {self.view} lack {', '.join(sorted(missing))}")
         times = _micros(self, rows, self.timestamp_column)
-        fields = [
-            (feature_field(self.view, name), _encoded(_column(rows, name), kind))
-            for name, kind in self.features
-        ]
+        fields = self._fields(rows)
         choice = (
             feature_field(self.view, CHOICE) if any(name == CHOICE for name, _ in self.features) else None
         )
@@ -92,6 +89,20 @@ class TableLayout:
             [*fields, (timestamp_field(self.view), encode_timestamps(times))],
             choice,
         )
+
+    def _fields(self, rows: pa.Table | pa.RecordBatch) -> list[tuple[bytes, Bytes]]:
+        declared = [(name, DECLARED[kind]) for name, kind in self.features if kind in DECLARED]
+        encoded = dict(
+            zip(
+                (name for name, _ in declared),
+                encode_columns([(_column(rows, name), dtype) for name, dtype in declared]),
+                strict=True,
+            )
+        )
+        encoded |= {
+            name: _by_feast(_column(rows, name), kind) for name, kind in self.features if kind not in DECLARED
+        }
+        return [(feature_field(self.view, name), encoded[name]) for name, _ in self.features]
 
     def _second(self, rows: pa.Table | pa.RecordBatch, times: pa.Array) -> pa.Array:
         """The second part of the row version, as `encode_proto_row` has it."""
@@ -123,9 +134,7 @@ def _micros(layout: TableLayout, rows: pa.Table | pa.RecordBatch, name: str) -> 
     return column.cast(MICROSECONDS, safe=False).cast(pa.int64())
 
 
-def _encoded(column: pa.Array, kind: ValueType) -> Bytes:
-    if kind in DECLARED:
-        return encode_column(column, DECLARED[kind])
+def _by_feast(column: pa.Array, kind: ValueType) -> Bytes:
     return pa.array([value.SerializeToString() for value in _protos(column, kind)], pa.binary())
 
 

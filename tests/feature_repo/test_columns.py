@@ -143,9 +143,7 @@ def test_types_that_braid_does_not_declare_go_feasts_way(
     assert all(stock)
 
 
-def test_bad_tables_are_refused_before_anything_is_written(
-    settings: Settings, feast_store: FeatureStore
-) -> None:
+def test_bad_tables_are_refused_by_name(settings: Settings, feast_store: FeatureStore) -> None:
     view = feast_store.get_feature_view(USER_EMBEDDING.name)
     ours, config = VersionedRedisOnlineStore(), repo_config(settings)
     table = table_of(USER_EMBEDDING, sample_rows(USER_EMBEDDING, "bad"))
