@@ -228,18 +228,15 @@ class FeatureWriter:
         self._offsets.update(offsets)
 
     def _commit(self, consumer: Consumer) -> None:
-        if self._offsets and self._committed(consumer, self._offsets):
-            self._offsets.clear()
-
-    def _committed(self, consumer: Consumer, offsets: Mapping[int, int]) -> bool:
-        """Whether the broker took the offsets; it refuses a member that a rebalance has left out."""
-        wanted = [TopicPartition(self.topic, number, offset) for number, offset in offsets.items()]
+        """Tell the broker, for those who watch the lag; nobody waits for it, and where it is refused the next one counts."""
+        if not self._offsets:
+            return
+        wanted = [TopicPartition(self.topic, number, offset) for number, offset in self._offsets.items()]
         try:
-            consumer.commit(offsets=wanted, asynchronous=False)
+            consumer.commit(offsets=wanted, asynchronous=True)
         except KafkaException as error:
-            log("commit refused; the rows may be read again", "warning", reason=str(error))
-            return False
-        return True
+            log("commit refused", "warning", reason=str(error))
+        self._offsets.clear()
 
     def _measure_lag(self, consumer: Consumer, position: TopicPartition) -> None:
         _, end = consumer.get_watermark_offsets(position, cached=True)

@@ -35,15 +35,20 @@ class Start:
         Raises:
             StackError: a port is in use, a file is missing, or a unit died or did not become healthy.
         """
-        while len(self._healthy) < len(self._wanted):
+        while len(self._healthy) < len(self._wanted) or not self._all_alive():
             processes = self._supervisor.processes()
             for unit in self._wanted:
                 if unit.name not in self._healthy and self._healthy.issuperset(unit.depends_on):
                     self._advance(unit, processes)
             time.sleep(POLL_SECONDS)
+
+    def _all_alive(self) -> bool:
+        """Whether what worked still does; what has ended since is started once."""
         processes = self._supervisor.processes()
         for unit in self._wanted:
-            self._raise_if_ended(unit, processes[unit.name])
+            if self._has_ended(unit, processes[unit.name]):
+                self._start_once_more(unit, processes[unit.name])
+        return len(self._healthy) == len(self._wanted)
 
     def _advance(self, unit: Unit, processes: Mapping[str, Process]) -> None:
         if unit.name not in self._began:
@@ -54,11 +59,11 @@ class Start:
             self._healthy.add(unit.name)
             if unit.name in self._new:
                 self._say(f"{unit.name}: up after {time.monotonic() - self._began[unit.name]:.1f} s")
-        else:
-            self._raise_if_ended(unit, processes[unit.name])
-            if time.monotonic() - self._began[unit.name] > unit.limit_seconds:
-                what = f"did not become healthy within {unit.limit_seconds:.0f} s"
-                raise StackError(self._post_mortem(unit, what))
+        elif self._has_ended(unit, processes[unit.name]):
+            self._start_once_more(unit, processes[unit.name])
+        elif time.monotonic() - self._began[unit.name] > unit.limit_seconds:
+            what = f"did not become healthy within {unit.limit_seconds:.0f} s"
+            raise StackError(self._post_mortem(unit, what))
 
     def _needs_start(self, unit: Unit, process: Process | None) -> bool:
         running = process is not None and process.running
@@ -71,10 +76,21 @@ class Start:
         self._supervisor.start(unit.name)
         self._new.add(unit.name)
 
-    def _raise_if_ended(self, unit: Unit, process: Process) -> None:
+    def _has_ended(self, unit: Unit, process: Process) -> bool:
         ended_well = unit.once and process.exit_code in (None, 0)
-        if not process.running and not ended_well:
+        return not process.running and not ended_well
+
+    def _start_once_more(self, unit: Unit, process: Process) -> None:
+        """A unit that ran before may end of what others did (a TaskManager of a JobManager's death); one that is new may not.
+
+        Raises:
+            StackError: it was started here already.
+        """
+        if unit.name in self._new:
             raise StackError(self._post_mortem(unit, f"died while starting ({process.detail or 'stopped'})"))
+        self._healthy.discard(unit.name)
+        self._spawn(unit)
+        self._began[unit.name] = time.monotonic()
 
     def _post_mortem(self, unit: Unit, what: str) -> str:
         log = log_file(self._settings, unit.name)
