@@ -15,6 +15,21 @@ from redis import Redis
 
 from contracts.online import PARTITIONS, progress_key, until_field
 
+MOVE_ON = """
+-- ARGV: how many partitions; of each its number, the position expected and the new one; fields to remove of those that moved.
+local count, moved = tonumber(ARGV[1]), 0
+for at = 2, 3 * count, 3 do
+  if redis.call('HGET', KEYS[1], ARGV[at]) == ARGV[at + 1] then
+    redis.call('HSET', KEYS[1], ARGV[at], ARGV[at + 2])
+    moved = moved + 1
+  end
+end
+if moved == count then
+  for at = 3 * count + 2, #ARGV do redis.call('HDEL', KEYS[1], ARGV[at]) end
+end
+return moved
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
@@ -57,13 +72,19 @@ class Progress:
                     pipe.hdel(self._key, until_field(number))
             pipe.execute()
 
-    def reached(self, offsets: Mapping[int, int], passed: Iterable[int] = ()) -> None:
-        """Say that the rows before these offsets are stored; `passed` are partitions that are not read again any more."""
-        with self._client.pipeline() as pipe:
-            pipe.hset(self._key, mapping={str(number): offset for number, offset in offsets.items()})
-            for number in passed:
-                pipe.hdel(self._key, until_field(number))
-            pipe.execute()
+    def reached(self, places: Mapping[int, tuple[int, int]], passed: Iterable[int] = ()) -> bool:
+        """Say that the rows before new offsets are stored too, unless Redis has lost something meanwhile.
+
+        Args:
+            places: by partition the offset that Redis was last told, and the new one.
+            passed: partitions that are not read again any more.
+
+        Returns whether it took them all: a partition of which Redis says anything else keeps what it says.
+        """
+        moves = [str(number) for place in ((n, *pair) for n, pair in places.items()) for number in place]
+        ended = [until_field(number) for number in passed]
+        taken: Any = self._client.eval(MOVE_ON, 1, self._key, str(len(places)), *moves, *ended)
+        return bool(taken == len(places))
 
     def ends(self, partitions: Iterable[int]) -> dict[int, int]:
         """Of the partitions that are being read again, where that ends."""

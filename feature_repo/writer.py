@@ -178,8 +178,8 @@ class FeatureWriter:
         self._commit(consumer)
         assigned = consumer.assignment()
         for place in self._places(consumer, [part.partition for part in assigned]):
-            if place.offset < self._stored[place.partition]:
-                log("redis has lost rows", "warning", partition=place.partition, reading_from=place.offset)
+            if place.offset != self._stored[place.partition]:
+                log("redis is elsewhere", "warning", partition=place.partition, reading_from=place.offset)
                 consumer.seek(place)
                 self._stored[place.partition] = place.offset
         for position in consumer.position(assigned):
@@ -220,12 +220,16 @@ class FeatureWriter:
         )
 
     def _keep_progress(self, offsets: Mapping[int, int]) -> None:
+        """Tell Redis how far its rows are; where it has lost something it says so at the next look, and is not told."""
+        places = {number: (self._stored[number], offset) for number, offset in offsets.items()}
         passed = [number for number, end in self._until.items() if offsets.get(number, 0) >= end]
-        self._until_redis_answers(lambda: self._progress.reached(offsets, passed))
-        for number in passed:
-            del self._until[number]
-        self._stored.update(offsets)
-        self._offsets.update(offsets)
+        if self._until_redis_answers(lambda: self._progress.reached(places, passed)):
+            for number in passed:
+                del self._until[number]
+            self._stored.update(offsets)
+            self._offsets.update(offsets)
+        else:
+            self._tended_at = 0.0
 
     def _commit(self, consumer: Consumer) -> None:
         """Tell the broker, for those who watch the lag; nobody waits for it, and where it is refused the next one counts."""

@@ -64,11 +64,12 @@ def test_what_redis_has_lost_of_its_newest_is_read_again(settings: Settings) -> 
         produce(settings, session("l1", 2))
         eventually(lambda: read(settings, SESSION, visitor_id="l1", session_id="s").version == (START, 2))
         client.delete(redis_key(settings.feast_project, {"visitor_id": "l1", "session_id": "s"}))
-        progress.reached(before)
+        now = progress.positions(before)
+        assert progress.reached({number: (now[number], offset) for number, offset in before.items()})
         eventually(lambda: read(settings, SESSION, visitor_id="l1", session_id="s").version == (START, 2))
         assert count("rebuilds") == 0
     # More than there is: the topic was made anew.
-    progress.reached({0: 10**9})
+    assert progress.reached({0: (progress.positions([0])[0], 10**9)})
     with running(settings) as count:
         eventually(lambda: count("rebuilds") == 1)
         eventually(lambda: progress.positions([0])[0] < 10**9)
@@ -125,3 +126,20 @@ def test_survives_a_restart_of_redis(settings: Settings, servers: LocalStack) ->
         eventually(lambda: count("retries") > 0)
         servers.up(["redis"])
         eventually(lambda: read(settings, SESSION, visitor_id="k2", session_id="s").found)
+
+
+@pytest.mark.usefixtures("servers")
+def test_what_was_lost_while_a_batch_was_written_is_not_hidden_by_its_position(settings: Settings) -> None:
+    """Redis comes back empty, or older, between two batches: the writer's next word must not make it look whole."""
+    client = VersionedRedisOnlineStore().client(online_config(settings))
+    key, progress = progress_key(settings.feast_project), Progress(client, settings.feast_project)
+    with running(settings):
+        eventually(
+            lambda: len(progress.positions(range(settings.kafka_partitions))) == settings.kafka_partitions
+        )
+    held = progress.positions([0, 1])
+    assert not progress.reached({0: (held[0] + 5, held[0] + 9), 1: (held[1], held[1])})
+    assert progress.positions([0, 1]) == held
+    client.delete(key)
+    assert not progress.reached({0: (held[0], held[0] + 9)}, passed=[0])
+    assert client.exists(key) == 0
