@@ -5,7 +5,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 PYTHON := .venv/bin/python
 
-.PHONY: help setup up down status demo parity data-faults bench-batch bench-features test prove contracts-check lint clean
+.PHONY: help setup up down status demo parity data-faults bench-batch bench-features bench-stream chaos test prove contracts-check lint clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name what; do printf '  make %-15s %s\n' "$$name" "$$what"; done
@@ -37,10 +37,16 @@ bench-batch: setup ## the batch at 1, 4 and 16 times the data, and a training se
 bench-features: setup ## the online store beside stock Feast: materialization, contended writes, reads (about ten minutes)
 	@$(PYTHON) -m infra.bench features
 
+bench-stream: setup ## the stream from events to Redis: its rate beside a PyFlink job, freshness, growth (about a quarter of an hour)
+	@$(PYTHON) -m infra.bench stream
+
+chaos: setup ## the stream's processes killed under load, then every row compared; what is lost is rebuilt (about twenty minutes)
+	@$(PYTHON) -m infra.chaos
+
 test: setup lint ## every check: style, types, imports, then the tests with the real servers
 	@$(PYTHON) -m pytest
 
-prove: demo parity data-faults bench-batch bench-features ## the long proofs; each writes a report under var/reports
+prove: demo parity data-faults bench-batch bench-features bench-stream chaos ## the long proofs; each writes a report under var/reports
 
 contracts-check: ## the wire's schemas against the newest ones released
 	@$(PYTHON) -m contracts.compat
