@@ -165,7 +165,12 @@ def test_what_spark_and_flink_are_told_is_of_the_settings() -> None:
 
 
 def test_services_and_probes_name_the_ports_of_the_settings() -> None:
-    ports = {"gateway": "gateway_metrics", "feature-writer": "writer_metrics", "scorer": "scorer"}
+    ports = {
+        "gateway": "gateway_metrics",
+        "feature-writer": "writer_metrics",
+        "scorer": "scorer",
+        "stream-metrics": "stream_metrics",
+    }
     for name, port in ports.items():
         [container] = next(pods(named("Deployment", f"braid-{name}")))["containers"]
         assert [one["containerPort"] for one in container["ports"]] == [CLUSTER.port(port)]
@@ -183,7 +188,7 @@ def containers() -> list[tuple[str, list[str]]]:
 
 
 def test_every_command_is_one_that_its_image_has() -> None:
-    assert len(containers()) == 5
+    assert len(containers()) == 6
     for group, command in containers():
         assert command[:2] == ["python", "-m"]
         assert command[2] in COMMANDS[group]
