@@ -12,8 +12,9 @@ import redis
 
 from contracts.clock import clear_replay_clock, set_replay_clock
 from contracts.features import SESSION, USER
-from contracts.online import feature_field, progress_key, redis_key
+from contracts.online import feature_field, redis_key
 from contracts.settings import Settings
+from infra.chaos.check import content
 from infra.demo.topics import wait_for
 from infra.rebuild import main, newest_cut
 from infra.stack import LocalStack
@@ -57,16 +58,6 @@ def events() -> list[dict[str, Any]]:
         for visitor in range(VISITORS)
     ]
     return [*made, wire("consent_update", "gone", "v3", 60, consent="denied", chosen_at=60)]
-
-
-def content(settings: Settings) -> dict[bytes, Any]:
-    """Everything in Redis but how far the writer came; without what only says which job made a row."""
-    store: Any = redis.Redis.from_url(settings.redis_url)
-    found = {key: store.hgetall(key) for key in store.scan_iter() if key != progress_key("braid").encode()}
-    return {
-        key: {field: value[:16] if field.startswith(b"_v:") else value for field, value in held.items()}
-        for key, held in found.items()
-    }
 
 
 def cause(settings: Settings) -> str | None:
