@@ -35,10 +35,8 @@ def decode_value(data: bytes) -> Value:
     Raises:
         ValueError: it is cut short, or of a type that no feature is declared with.
     """
-    if not data:
-        return None
-    if len(data) <= SHORT and (number := SMALL_INTS.get(data)) is not None:
-        return number
+    if len(data) <= SHORT and data in SHORT_VALUES:
+        return SHORT_VALUES[data]
     tag = data[0]
     if tag == INT64_TAG[0]:
         return _signed(_varint(data, 1)[0])
@@ -120,7 +118,7 @@ ENCODERS: dict[FeatureType, Callable[..., bytes]] = {
 
 
 SHORT = 3
-SMALL_INTS = {_encode_int(number): number for number in range(1 << 14)}
+SHORT_VALUES: dict[bytes, Value] = {b"": None} | {_encode_int(number): number for number in range(1 << 14)}
 """Most numbers of a row are counts: looking them up costs a tenth of reading them."""
 
 
