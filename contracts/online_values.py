@@ -118,7 +118,7 @@ ENCODERS: dict[FeatureType, Callable[..., bytes]] = {
 
 
 SHORT = 3
-SHORT_VALUES: dict[bytes, Value] = {b"": None} | {_encode_int(number): number for number in range(1 << 14)}
+SHORT_VALUES: dict[bytes, Value] = {b"": None, **{_encode_int(number): number for number in range(1 << 14)}}
 """Most numbers of a row are counts: looking them up costs a tenth of reading them."""
 
 
