@@ -21,6 +21,7 @@ from contracts.features import Value, View
 from contracts.online_values import decode_timestamp, decode_value, encode_value
 
 __all__ = [
+    "HELD",
     "KEY_TTL_SECONDS",
     "PARTITIONS",
     "TOMBSTONE_TTL_SECONDS",
@@ -50,6 +51,8 @@ TOMBSTONE_TTL_SECONDS = KEY_TTL_SECONDS // 4
 """late_horizon: after it nothing of before the withdrawal is delivered or made again. Longer where a row shares the hash."""
 
 PARTITIONS = "partitions"
+HELD = "rebuilding"
+"""A field of the writer's progress that a rebuild sets: with it no row is used, whatever the positions say."""
 STRING_TYPE = 2
 LAST_OF_INSTANT = 2**63 - 1
 MASK = 0xFFFFFFFF
@@ -151,7 +154,12 @@ def is_whole(progress: Mapping[bytes, bytes]) -> bool:
     the choice about consent that is not.
     """
     wanted = progress.get(PARTITIONS.encode())
-    return wanted is not None and len(progress) == 1 + int(wanted)
+    if wanted is None or HELD.encode() in progress:
+        return False
+    return all(
+        str(number).encode() in progress and until_field(number).encode() not in progress
+        for number in range(int(wanted))
+    )
 
 
 def fields_of(view: View) -> list[bytes]:

@@ -78,12 +78,17 @@ def run_clear(arguments: argparse.Namespace, settings: Settings) -> None:
 def run_forget(arguments: argparse.Namespace, settings: Settings) -> None:
     """Erase a user or a device from the online store; nothing of before comes back for late_horizon."""
     from contracts.clock import to_micros
-    from feature_repo.forget import erasures, send
+    from contracts.online import is_whole, progress_key
+    from feature_repo.forget import ForgetError, erasures, send
     from feature_repo.repo import online_config
     from feature_repo.store import VersionedRedisOnlineStore
 
     kind, name = ("user", arguments.user) if arguments.user else ("visitor", arguments.visitor)
     client = VersionedRedisOnlineStore().client(online_config(settings))
+    if not is_whole(client.hgetall(progress_key(settings.feast_project))):  # type: ignore[arg-type]
+        raise ForgetError(
+            "the online store is being rebuilt: sessions may be missing of it; run it again afterwards"
+        )
     records = erasures(settings, client, kind, name, to_micros(settings.clock().now()))
     send(settings, records)
     log("forgotten", kind=kind, records=len(records))

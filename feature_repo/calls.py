@@ -47,6 +47,11 @@ def leave_tombstone(sha: bytes, gone: Tombstone, ttl_seconds: int) -> bytes:
     return _packed(b"EVALSHA", sha, b"1", gone.key, *_place(gone), ttl, *gone.fields)
 
 
+def remove_row(sha: bytes, key: bytes, fields: Sequence[bytes]) -> bytes:
+    """A call of `REMOVE_ROW`; the timestamp's field comes first."""
+    return _packed(b"EVALSHA", sha, b"1", key, *fields)
+
+
 def set_rows(sha: bytes, rows: Columns, ttl_seconds: int) -> list[bytes]:
     """Calls of `SET_UNLESS_OLDER`, one a row."""
     values = dict(rows.fields)

@@ -23,7 +23,7 @@ class Pipe:
     """
 
     def __init__(self, client: Redis, script: str) -> None:
-        self._client = client
+        self.client = client
         self._script = script
         self.sha: bytes = client.script_load(script).encode()  # type: ignore[union-attr]
 
@@ -43,11 +43,11 @@ class Pipe:
             return self._sent(calls)
         except NoScriptError:
             # Redis was started anew since.
-            self._client.script_load(self._script)
+            self.client.script_load(self._script)
             return self._sent(calls)
 
     def _sent(self, calls: Sequence[bytes]) -> list[int]:
-        connection: Any = self._client.connection_pool.get_connection()
+        connection: Any = self.client.connection_pool.get_connection()
         try:
             connection.send_packed_command([b"".join(calls)])
             answers = list(_answers(connection, len(calls)))
@@ -56,7 +56,7 @@ class Pipe:
             connection.disconnect()
             raise
         finally:
-            self._client.connection_pool.release(connection)
+            self.client.connection_pool.release(connection)
         for answer in answers:
             if isinstance(answer, ResponseError):
                 raise answer

@@ -86,6 +86,10 @@ class Progress:
         taken: Any = self._client.eval(MOVE_ON, 1, self._key, str(len(places)), *moves, *ended)
         return bool(taken == len(places))
 
+    def reread(self, partition: int, end: int) -> None:
+        """Say that a partition's rows are read again up to `end`."""
+        self._client.hset(self._key, until_field(partition), str(end))
+
     def ends(self, partitions: Iterable[int]) -> dict[int, int]:
         """Of the partitions that are being read again, where that ends."""
         wanted = list(partitions)

@@ -1,4 +1,4 @@
-"""What runs inside Redis, each in one atomic step: set a row unless an older one, and leave a tombstone.
+"""What runs inside Redis, each in one atomic step: set a row unless an older one, leave a tombstone, remove a row.
 
 A tombstone is a version field without a timestamp field. Of a view whose rows say under which choice they were made
 the greatest (choice, version) stays, a tombstone counting as the last version of its choice: a total order, so what is
@@ -52,7 +52,8 @@ if choice then
   -- A row of this choice or an earlier one: its version must not stand, the tombstone's says which choice left it.
   if compare_choices(choice, ARGV[4]) > 0 then return 0 end
 elseif held and compare(held, ARGV[5]) > 0 then
-  ARGV[5] = held
+  -- The version held, of whatever job: a later one's row of it is no newer.
+  ARGV[5] = string.sub(held, 1, 16) .. string.rep('\\255', 8)
 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[5])
 redis.call('HDEL', KEYS[1], ARGV[2], unpack(ARGV, 7))
@@ -63,5 +64,11 @@ for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
   end
 end
 redis.call('EXPIRE', KEYS[1], ARGV[6])
+return 1
+"""
+REMOVE_ROW = """
+-- ARGV: timestamp field, then the other fields of the view. 1 when there was a row; a tombstone stays.
+if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then return 0 end
+redis.call('HDEL', KEYS[1], unpack(ARGV))
 return 1
 """

@@ -15,7 +15,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -37,10 +36,9 @@ from contracts.online_values import encode_timestamp
 from feature_repo import calls
 from feature_repo.encoded import EVENTS_SEEN, EncodedRow, Tombstone
 from feature_repo.pipe import Pipe
-from feature_repo.scripts import LEAVE_TOMBSTONE, SET_UNLESS_OLDER
+from feature_repo.scripts import LEAVE_TOMBSTONE, REMOVE_ROW, SET_UNLESS_OLDER
 from feature_repo.tables import TableLayout
 
-DELETED_AT_ONCE = 1000
 ROWS_AT_ONCE = 10_000
 ProtoRow = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 
@@ -135,13 +133,15 @@ class VersionedRedisOnlineStore(RedisOnlineStore):
     def not_older(
         self, config: VersionedRedisOnlineStoreConfig, view: str, places: Sequence[tuple[bytes, bytes]]
     ) -> list[bool]:
-        """Of which (key, encoded version) the version is not smaller than what the store holds, in one round trip."""
+        """Of which (key, encoded version) the version is not smaller than that of the row held, in one round trip."""
+        fields = [version_field(view), timestamp_field(view)]
         with self.client(config).pipeline(transaction=False) as pipe:
             for key, _ in places:
-                pipe.hget(key, version_field(view))  # type: ignore[arg-type] # bytes are fine
+                pipe.hmget(key, fields)  # type: ignore[arg-type] # bytes are fine
             held = pipe.execute()
         pairs = zip(places, held, strict=True)
-        return [found is None or version >= found for (_, version), found in pairs]
+        # A tombstone of the view is no row: an erasure does not say that a withdrawal before it was carried out.
+        return [stamp is None or found is None or version >= found for (_, version), (found, stamp) in pairs]
 
     def leave_tombstones(
         self, config: VersionedRedisOnlineStoreConfig, tombstones: Sequence[Tombstone]
@@ -162,18 +162,14 @@ class VersionedRedisOnlineStore(RedisOnlineStore):
         return self._pipes[script]
 
     def delete_table(self, config: RepoConfig, table: FeatureView) -> None:
-        """Delete a view's rows, their versions too; a hash that holds no other view goes with them."""
-        client = self.client(config.online_store)
+        """Delete a view's rows; a hash that holds nothing else goes with them. Tombstones stay: what they took away is gone."""
+        pipe = self._pipe(config.online_store, REMOVE_ROW)
         names = (feature_field(table.name, feature.name) for feature in table.features)
-        fields = (*names, timestamp_field(table.name), version_field(table.name))
-        keys = client.scan_iter(
+        fields = [timestamp_field(table.name), version_field(table.name), *names]
+        keys = pipe.client.scan_iter(
             _redis_key_prefix(table.join_keys) + b"*" + config.project.encode(), count=1000
         )
-        while some := list(islice(keys, DELETED_AT_ONCE)):
-            with client.pipeline(transaction=False) as pipe:
-                for key in some:
-                    pipe.hdel(key, *fields)  # type: ignore[arg-type] # bytes are fine
-                pipe.execute()
+        pipe.call(calls.remove_row(pipe.sha, key, fields) for key in keys)
 
 
 def encode_proto_row(project: str, view: str, row: ProtoRow) -> EncodedRow:

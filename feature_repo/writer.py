@@ -99,7 +99,8 @@ class FeatureWriter:
 
     def _take(self, messages: Sequence[Message]) -> None:
         """Write the newest rows of one batch; then its offsets may be committed."""
-        good = [message for message in messages if not _broken(message)]
+        # A partition that was taken away meanwhile is read by whoever has it now.
+        good = [m for m in messages if not _broken(m) and m.partition() in self._stored]
         if not good:
             return
         read = [record for message in good if (record := self._read(message)) is not None]
@@ -180,10 +181,28 @@ class FeatureWriter:
         for place in self._places(consumer, [part.partition for part in assigned]):
             if place.offset != self._stored[place.partition]:
                 log("redis is elsewhere", "warning", partition=place.partition, reading_from=place.offset)
+                self._fall_back(place.partition, place.offset)
                 consumer.seek(place)
-                self._stored[place.partition] = place.offset
-        for position in consumer.position(assigned):
+        positions = consumer.position(assigned)
+        self._end_rereading(positions)
+        for position in positions:
             self._measure_lag(consumer, position)
+
+    def _fall_back(self, number: int, offset: int) -> None:
+        """Redis has lost its newest writes: until they are read again a withdrawal may be among them."""
+        stored = self._stored[number]
+        if 0 < offset < stored:
+            self._until_redis_answers(lambda: self._progress.reread(number, stored))
+            self._until[number] = stored
+        self._stored[number] = offset
+
+    def _end_rereading(self, positions: Sequence[TopicPartition]) -> None:
+        """Of partitions that have passed their end without a record at it, as after the topic was emptied."""
+        passed = [p.partition for p in positions if p.offset >= self._until.get(p.partition, p.offset + 1)]
+        if passed:
+            self._until_redis_answers(lambda: self._progress.reached({}, passed))
+            for number in passed:
+                del self._until[number]
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         places = self._places(consumer, [part.partition for part in partitions])
@@ -202,7 +221,7 @@ class FeatureWriter:
         bounds = {number: self._bounds(consumer, number) for number in numbers if self._is_new(number, held)}
         lost = {n: bound for n, bound in bounds.items() if n not in held or held[n] > bound.high}
         if lost:
-            count = len(consumer.list_topics(self.topic, timeout=TOPIC_SECONDS).topics[self.topic].partitions)
+            count = self._until_kafka_answers(lambda: _partitions(consumer, self.topic))
             self._until_redis_answers(lambda: self._progress.begin(lost, count))
             self.metrics.rebuilds.inc(len(lost))
             log("reading from the beginning", partitions=list(lost))
@@ -215,9 +234,25 @@ class FeatureWriter:
         return number not in held or number not in self._stored
 
     def _bounds(self, consumer: Consumer, number: int) -> Bounds:
-        return Bounds(
-            *consumer.get_watermark_offsets(TopicPartition(self.topic, number), timeout=TOPIC_SECONDS)
+        place = TopicPartition(self.topic, number)
+        return self._until_kafka_answers(
+            lambda: Bounds(*consumer.get_watermark_offsets(place, timeout=TOPIC_SECONDS))
         )
+
+    def _until_kafka_answers(self, call: Callable[[], Result]) -> Result:
+        """`call`, again and again while the broker is away.
+
+        Raises:
+            StoppedError: the writer was told to stop meanwhile.
+        """
+        while True:
+            try:
+                return call()
+            except KafkaException as error:
+                if self.stop.wanted:
+                    raise StoppedError from error
+                log("kafka does not answer", "warning", reason=str(error))
+            time.sleep(FIRST_PAUSE_SECONDS)
 
     def _keep_progress(self, offsets: Mapping[int, int]) -> None:
         """Tell Redis how far its rows are; where it has lost something it says so at the next look, and is not told."""
@@ -264,6 +299,10 @@ class FeatureWriter:
                 log("redis does not answer", "warning", reason=str(error), pause_seconds=pause)
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+
+def _partitions(consumer: Consumer, topic: str) -> int:
+    return len(consumer.list_topics(topic, timeout=TOPIC_SECONDS).topics[topic].partitions)
 
 
 def _next_offsets(messages: Sequence[Message]) -> dict[int, int]:

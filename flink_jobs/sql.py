@@ -34,6 +34,8 @@ from contracts.settings import TOPICS, Settings
 from flink_jobs.trends import events_by_item, insert_trends
 
 GROUP = "braid-stream"
+LAST_MICROS = 253_402_300_799_999_999
+"""The end of the year 9999."""
 HOUR = timedelta(hours=1)
 STREAM_VIEWS = (SESSION, SHOPPER, CONSENT, *ITEM_TRENDS)
 # Wall time after a key's last event; it only frees memory. Sessions: more than twice session_horizon. Shoppers and
@@ -150,8 +152,9 @@ def _source(settings: Settings, stream: Stream, columns: Sequence[str]) -> str:
 
 
 def _usable(settings: Settings) -> str:
-    """One later than late_horizon is refused in both strands (`too_late`)."""
-    return f"received_time - event_time <= {settings.late_horizon // MICROSECOND}"
+    """One later than late_horizon is refused in both strands (`too_late`); beyond the calendar a time would end the job."""
+    late = f"received_time - event_time <= {settings.late_horizon // MICROSECOND}"
+    return f"{late} AND event_time BETWEEN 0 AND {LAST_MICROS}"
 
 
 def _read(settings: Settings, columns: Sequence[str]) -> str:

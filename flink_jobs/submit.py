@@ -72,7 +72,8 @@ def ensure_running(cluster: Cluster, job: Job, launch: Launch) -> Running:
     if same:
         job_id, origin = same[0], "kept"
     else:
-        state = newest_state(launch.states, job.fingerprint)
+        # Where another query ran meanwhile, this one's state ends before it: what came since would be missing of idle keys.
+        state = None if others else newest_state(launch.states, job.fingerprint)
         job_id, origin = _start(cluster, job, launch, state), str(state or "the beginning")
     _wait(lambda: _runs(cluster, job_id), f"job {job_id} does not run: see {cluster.url}/#/job/{job_id}")
     if others:

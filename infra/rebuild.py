@@ -3,7 +3,7 @@
 | lost | made again from | meanwhile the scorer |
 |---|---|---|
 | `online`: Redis, flushed or empty | `online_features` by the feature writer, the newest cut by materialization | uses no row, and says so |
-| `features`: the topic `online_features` | `events`, from the first one, by the stream job | goes on with what Redis holds |
+| `features`: the topic `online_features` | `events`, from the first one, by the stream job; erasures are kept | uses no row, and says so |
 | `view NAME`: a view's rows are of another declaration | as its strand makes them | uses no row, and says so (stream) |
 
 Every command may be repeated; the content afterwards is that of a store that never lost anything.
@@ -33,17 +33,19 @@ from redis import Redis
 from contracts.errors import BraidError
 from contracts.features import USER, VIEWS, Strand, View
 from contracts.logs import RoomLog
-from contracts.online import is_whole, progress_key
+from contracts.online import HELD, is_whole, progress_key
 from contracts.settings import TOPICS, Settings, from_environment
 from contracts.tables import table_named
 from infra.demo.process import run_step
 from infra.demo.topics import wait_for
+from infra.parity.topics import read_all
+from infra.publish import Sender
 
 log = RoomLog("infra")
 KAFKA_SECONDS = 30
+FORGOTTEN = b'"view":"forgotten"'
+"""What the log of events cannot make again."""
 LIMIT_SECONDS = 3600.0
-HELD = "rebuilding"
-"""A field of the progress hash that is neither a position nor their count: with it the store is not whole."""
 
 
 class RebuildError(BraidError):
@@ -73,6 +75,8 @@ def rebuild_online(settings: Settings, cut: date | None) -> None:
     Raises:
         RebuildError: the writer does not come to the end of the topic.
     """
+    if HELD.encode() in _progress(Redis.from_url(settings.redis_url), settings):
+        raise RebuildError("another rebuild did not come to its end: `python -m infra.rebuild features` does")
     _wait_until_whole(settings)
     _materialize(settings, cut)
 
@@ -80,14 +84,11 @@ def rebuild_online(settings: Settings, cut: date | None) -> None:
 def rebuild_features(settings: Settings) -> None:
     """Empty the topic and let the stream job write every row again.
 
-    Rows that Redis holds stay and are replaced by equal ones; where Redis is not whole either, no row is used before the end.
+    Rows that Redis holds stay and are replaced by equal ones. Nobody uses them meanwhile: a store that lost something before
+    the end would be filled from half a topic.
     """
-    store = Redis.from_url(settings.redis_url)
-    if is_whole(_progress(store, settings)):
+    with _held(Redis.from_url(settings.redis_url), settings):
         _write_again(settings)
-    else:
-        with _held(store, settings):
-            _write_again(settings)
     _wait_until_whole(settings)
 
 
@@ -106,7 +107,14 @@ def rebuild_view(settings: Settings, view: View, cut: date | None) -> None:
 def _write_again(settings: Settings) -> None:
     """The stream job from the first event, into an empty topic; then all of it into Redis."""
     run_step(settings, "rebuild", "flink_jobs", "stop")
+    erasures = [
+        (key, value) for _, _, key, value in read_all(settings, TOPICS.online_features) if FORGOTTEN in value
+    ]
     _empty(settings)
+    sender = Sender(settings)
+    for key, value in erasures:
+        sender.send_raw(TOPICS.online_features, key.decode(), value)
+    sender.flush()
     run_step(settings, "rebuild", "flink_jobs", "restart")
     wait_for("the feature writer has read online_features", lambda: _read_to_the_end(settings), LIMIT_SECONDS)
 
@@ -130,12 +138,10 @@ def newest_cut(settings: Settings) -> date | None:
 
 @contextmanager
 def _held(store: Redis, settings: Settings) -> Iterator[None]:
-    """While it lasts the store is not whole, whatever the writer says of its positions."""
+    """While it lasts no row is used, and no longer when it has succeeded: what is half made is not served."""
     store.hset(progress_key(settings.feast_project), HELD, "1")
-    try:
-        yield
-    finally:
-        store.hdel(progress_key(settings.feast_project), HELD)
+    yield
+    store.hdel(progress_key(settings.feast_project), HELD)
 
 
 def _wait_until_whole(settings: Settings) -> None:

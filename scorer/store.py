@@ -65,11 +65,14 @@ class FeatureStore:
         """
         if not self._breaker.allows():
             raise self._unavailable("open", "Redis is left alone after failures in a row")
+        line = self._line
         try:
             async with asyncio.timeout(self._budget_seconds):
                 progress, *answers = await self._fetch(rows)
         except TimeoutError:
-            self._hang_up()
+            # Whoever opened another one since has no part in this.
+            if line is not None and line is self._line:
+                self._hang_up()
             self._breaker.failed()
             raise self._unavailable("timeout", "Redis gave no answer in time") from None
         except (RedisError, OSError) as error:

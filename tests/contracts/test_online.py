@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.features import CONSENT, USER_EMBEDDING, FeatureType
-from contracts.online import decode_row, decode_version, encode_version, fields_of
+from contracts.online import decode_row, decode_version, encode_version, fields_of, is_whole
 from contracts.online_values import decode_timestamp, decode_value, encode_value
 
 
@@ -20,6 +20,25 @@ def test_a_version_of_another_size_is_refused(size: int) -> None:
     assert decode_version(encode_version((7, 2))) == (7, 2)
     # Of one version the later job's row is greater; no job makes up for a version.
     assert encode_version((7, 2)) < encode_version((7, 2), 9) < encode_version((7, 3), 8)
+
+
+@pytest.mark.parametrize(
+    ("progress", "whole"),
+    [
+        ({}, False),
+        ({"partitions": 0}, True),
+        ({"partitions": 2, "0": 5, "1": 7}, True),
+        ({"partitions": 2, "0": 5}, False),
+        # Two writers after a flush, of which one has not noticed: as many fields as a whole one has.
+        ({"partitions": 2, "1": 0, "1:until": 9}, False),
+        ({"partitions": 2, "0": 5, "1": 0, "1:until": 9}, False),
+        ({"partitions": 2, "0": 5, "1": 7, "rebuilding": 1}, False),
+        # The topic was made anew with fewer partitions.
+        ({"partitions": 1, "0": 5, "1": 7, "1:until": 9}, True),
+    ],
+)
+def test_a_store_is_whole_when_each_partition_is(progress: dict[str, int], whole: bool) -> None:
+    assert is_whole({name.encode(): str(value).encode() for name, value in progress.items()}) is whole
 
 
 def test_half_a_float_is_refused() -> None:

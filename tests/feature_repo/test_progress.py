@@ -143,3 +143,5 @@ def test_what_was_lost_while_a_batch_was_written_is_not_hidden_by_its_position(s
     client.delete(key)
     assert not progress.reached({0: (held[0], held[0] + 9)}, passed=[0])
     assert client.exists(key) == 0
+    with running(settings):
+        eventually(lambda: is_whole(client.hgetall(key)))  # type: ignore[arg-type]

@@ -11,7 +11,14 @@ from hypothesis import settings as given_settings
 from hypothesis import strategies as st
 
 from contracts.features import SESSION, USER, USER_EMBEDDING
-from contracts.online import KEY_TTL_SECONDS, LAST_OF_INSTANT, TOMBSTONE_TTL_SECONDS, redis_key, version_field
+from contracts.online import (
+    KEY_TTL_SECONDS,
+    LAST_OF_INSTANT,
+    TOMBSTONE_TTL_SECONDS,
+    encode_version,
+    redis_key,
+    version_field,
+)
 from contracts.settings import Settings
 from feature_repo.encoded import Tombstone
 from feature_repo.withdrawals import keys_of, newest_tombstones, tombstones_of
@@ -56,6 +63,32 @@ def test_yesterdays_table_a_rerun_and_the_next_cut(online: Online) -> None:
     assert online.write(next_cut, yesterday) == [0, 0]
     again = row(online.project, USER, "cuts", (200, 211))
     assert online.write(again) == [1]
+
+
+def test_a_later_jobs_row_of_a_version_that_was_taken_away_does_not_land(online: Online) -> None:
+    online.client.delete(key_of(online.project, USER, "job"))
+    online.write(row(online.project, USER, "job", (200, 7)), tombstone(online.project, USER, "job", 150))
+    held: Any = online.client.hget(key_of(online.project, USER, "job"), version_field("user"))  # type: ignore[arg-type]
+    assert held == encode_version((200, 7))[:16] + b"\xff" * 8
+    assert online.write(
+        row(online.project, USER, "job", (200, 7)), row(online.project, USER, "job", (200, 8))
+    ) == [0, 1]
+
+
+def test_clearing_a_view_removes_rows_and_leaves_tombstones(
+    online: Online, feast_store: FeatureStore
+) -> None:
+    for name in ("kept", "gone"):
+        online.client.delete(key_of(online.project, USER, name))
+        online.write(
+            row(online.project, USER, name, (100, 7)), row(online.project, USER_EMBEDDING, name, (100, 7))
+        )
+    online.write(tombstone(online.project, USER, "gone", 300))
+    online.store.delete_table(feast_store.config, feast_store.get_feature_view("user"))
+    assert online.version(USER, "kept") is None
+    assert online.read(USER_EMBEDDING, "kept").found
+    assert online.version(USER, "gone") == (300, LAST_OF_INSTANT)
+    assert online.write(row(online.project, USER, "gone", (200, 7))) == [0]
 
 
 def test_a_row_at_the_instant_of_the_choice_is_of_before_it(online: Online) -> None:
