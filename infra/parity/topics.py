@@ -28,9 +28,10 @@ def read_all(settings: Settings, topic: str) -> Iterator[tuple[int, int, bytes, 
     """(partition, offset, key, value) of every record now in the topic, partition by partition; tombstones left out."""
     consumer = _consumer(settings)
     try:
-        for place, end in _ends(consumer, settings, topic).items():
-            consumer.assign([TopicPartition(topic, place, 0)])
-            at = 0
+        for place, (oldest, end) in _bounds(consumer, settings, topic).items():
+            # From a record that is gone the consumer would go to the end and wait.
+            consumer.assign([TopicPartition(topic, place, oldest)])
+            at = oldest
             while at < end:
                 for message in consumer.consume(10_000, 1.0):
                     offset, key, value = message.offset(), message.key(), message.value()
@@ -97,5 +98,10 @@ def _consumer(settings: Settings) -> Consumer:
 
 
 def _ends(consumer: Consumer, settings: Settings, topic: str) -> dict[int, int]:
+    return {place: end for place, (_, end) in _bounds(consumer, settings, topic).items()}
+
+
+def _bounds(consumer: Consumer, settings: Settings, topic: str) -> dict[int, tuple[int, int]]:
+    """By partition the oldest offset, and the next one to be written."""
     partitions = consumer.list_topics(topic, timeout=30).topics[topic].partitions
-    return {n: consumer.get_watermark_offsets(TopicPartition(topic, n), timeout=30)[1] for n in partitions}
+    return {n: consumer.get_watermark_offsets(TopicPartition(topic, n), timeout=30) for n in partitions}
