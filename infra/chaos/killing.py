@@ -57,8 +57,9 @@ class Killer:
         Raises:
             ChaosError: it is not, after three minutes.
         """
-        in_checkpoint = kill.how == CHECKPOINT and self._begin_checkpoint()
+        # Known before: a small checkpoint is soon over.
         pid = next(status.pid for status in self.stack.status() if status.name == kill.unit)
+        in_checkpoint = kill.how == CHECKPOINT and self._begin_checkpoint()
         os.kill(int(pid or 0), signal.SIGKILL)
         killed_at = time.perf_counter()
         _wait(lambda: not _alive(int(pid or 0)), f"{kill.unit} does not die")
