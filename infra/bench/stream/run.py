@@ -23,7 +23,7 @@ from flink_jobs.rest import Cluster
 from flink_jobs.state import job_states
 from infra.bench.stream.crowd import Crowd
 from infra.bench.stream.figures import Batch, Leg, broken, shown, summed_up
-from infra.bench.stream.seen import PeerRows, Stored
+from infra.bench.stream.seen import BenchError, PeerRows, Stored
 from infra.demo.progress import Progress
 from infra.demo.report import provenance
 from infra.load.freshness import Watcher
@@ -217,7 +217,7 @@ def _state_bytes(own: Settings) -> int:
         if job.checkpoint is not None and job.checkpoint.begun_ms > now_ms:
             return job.checkpoint.state_bytes
         time.sleep(1)
-    return 0
+    raise BenchError("no checkpoint was completed within five minutes")
 
 
 def _processes(own: Settings) -> dict[str, dict[str, float]]:
