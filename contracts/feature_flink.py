@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from contracts.columns import FLAT_EVENT_FIELDS
-from contracts.feature_sql import COMPUTED_COLUMNS
+from contracts.feature_sql import COMPUTED_COLUMNS, named_columns
 from contracts.features import (
     DAY_MICROS,
     ByDay,
@@ -78,11 +78,7 @@ def view_spec(keys: Sequence[str], features: Sequence[Feature], cut_end_micros: 
 
 def columns_of(features: Sequence[Feature]) -> list[str]:
     """Every column that the features aggregate, switch by or ask for, in a fixed order."""
-    found: set[str] = set()
-    for feature in features:
-        named = {getattr(feature.aggregate, name, None) for name in ("column", "switch")}
-        found |= {column for column in named if column is not None} | {column for column, _ in feature.where}
-    return sorted(found)
+    return sorted({column for feature in features for column in named_columns(feature)})
 
 
 def _sql_of(column: str) -> str:

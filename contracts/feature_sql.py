@@ -50,9 +50,14 @@ def event_columns(features: Iterable[Feature]) -> set[str]:
     for feature in features:
         if feature.source is Source.CATALOG:
             continue
-        named = {getattr(feature.aggregate, name, None) for name in ("column", "switch")}
-        read |= {column for column in named if column is not None} | {column for column, _ in feature.where}
+        read |= named_columns(feature)
     return {part for column in read for part in _made_of(column)}
+
+
+def named_columns(feature: Feature) -> set[str]:
+    """What the feature aggregates, switches by or asks for, computed columns by their own name."""
+    named = {getattr(feature.aggregate, name, None) for name in ("column", "switch")}
+    return {column for column in named if column is not None} | {column for column, _ in feature.where}
 
 
 def _made_of(column: str) -> tuple[str, ...]:

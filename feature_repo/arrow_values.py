@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from contracts.features import FeatureType
-from contracts.online import LAST_OF_INSTANT
+from contracts.online import LAST_OF_INSTANT, key_prefix
 from contracts.online_values import (
     FLOAT_BYTES,
     FLOAT_LIST_TAG,
@@ -95,8 +95,7 @@ def above_tombstones(choices: pa.Array) -> Bytes:
 def encode_keys(columns: Sequence[tuple[str, pa.Array]], project: str) -> Bytes:
     """The keys of entities whose join keys are these columns of text, as `contracts.online.redis_key` has them."""
     ordered = sorted(columns, key=lambda column: column[0])
-    prefix = len(ordered).to_bytes(4, "little") + b"".join(_key_part(name.encode()) for name, _ in ordered)
-    parts: list[Bytes | bytes] = [prefix]
+    parts: list[Bytes | bytes] = [key_prefix([name for name, _ in ordered])]
     for _, values in ordered:
         data = values.cast(pa.string()).cast(pa.binary())
         sizes = pc.binary_length(data).to_numpy(zero_copy_only=False).astype("<u4")
@@ -178,10 +177,6 @@ ENCODERS: dict[FeatureType, Callable[[pa.Array], Bytes]] = {
 
 def _typed(column: pa.Array, dtype: FeatureType) -> pa.Array:
     return column if column.type == ARROW_TYPES[dtype] else column.cast(ARROW_TYPES[dtype])
-
-
-def _key_part(data: bytes) -> bytes:
-    return STRING_KEY + len(data).to_bytes(4, "little") + data
 
 
 def _lengths(lists: pa.ListArray) -> Longs:

@@ -36,14 +36,14 @@ class Found:
 def check(settings: Settings, produced: Mapping[str, int]) -> Found:
     """Hold Redis against what was produced (by `visitor/session`), and against the reference over the topic `events`."""
     events, store = flat_events(settings, TOPICS.events), Redis.from_url(settings.redis_url)
-    found = Found(events=len(events))
+    found, missing = Found(events=len(events)), dict(produced)
     for view in VIEWS:
         expected = _expected(settings, view, events)
         found.rows += len(expected)
         held = _held(settings, store, view, list(expected))
         for key, row in expected.items():
             stored = held[key]
-            if view is SESSION and (wanted := produced.get("/".join(key))) is not None:
+            if view is SESSION and (wanted := missing.pop("/".join(key), None)) is not None:
                 seen = int(stored["events_seen"] or 0)
                 found.lost += max(0, wanted - seen)
                 found.duplicated += max(0, seen - wanted)
@@ -51,8 +51,7 @@ def check(settings: Settings, produced: Mapping[str, int]) -> Found:
                 found.differences += 1
                 if len(found.examples) < EXAMPLES:
                     found.examples.append(f"{view.name} {key}: {_unlike(stored, row)}")
-    missing = produced.keys() - {"/".join(key) for key in _expected(settings, SESSION, events)}
-    found.lost += sum(produced[key] for key in missing)
+    found.lost += sum(missing.values())
     return found
 
 
