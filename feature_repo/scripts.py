@@ -52,8 +52,11 @@ if choice then
   -- A row of this choice or an earlier one: its version must not stand, the tombstone's says which choice left it.
   if compare_choices(choice, ARGV[4]) > 0 then return 0 end
 elseif held and compare(held, ARGV[5]) > 0 then
-  -- The version held, of whatever job: a later one's row of it is no newer.
-  ARGV[5] = string.sub(held, 1, 16) .. string.rep('\\255', 8)
+  ARGV[5] = held
+  if redis.call('HEXISTS', KEYS[1], ARGV[2]) == 1 then
+    -- The version of a row, of whatever job: a later one's row of it is no newer.
+    ARGV[5] = string.sub(held, 1, 16) .. string.rep('\\255', 8)
+  end
 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[5])
 redis.call('HDEL', KEYS[1], ARGV[2], unpack(ARGV, 7))
