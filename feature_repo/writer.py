@@ -37,7 +37,8 @@ from feature_repo.withdrawals import erased, newest_tombstones
 
 log = RoomLog("feature_repo")
 GROUP = "feature-writer"
-BATCH = 2000
+BATCH = 10_000
+"""Messages at most: a writer that is behind keeps the newest row of each key of so many."""
 POLL_SECONDS = 0.02
 HOUSEKEEPING_SECONDS = 1.0
 FIRST_PAUSE_SECONDS = 0.1

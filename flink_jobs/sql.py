@@ -115,7 +115,7 @@ def render(
             _source(settings, stream, columns),
             _read(settings, columns),
             _once(settings, columns),
-            events_by_item(_usable(settings)),
+            events_by_item(),
             *(_sink(view, stream) for view in views),
         ),
         tuple(_insert(view, settings, cut_end_micros) for view in views),
@@ -160,15 +160,16 @@ def _usable(settings: Settings) -> str:
 def _read(settings: Settings, columns: Sequence[str]) -> str:
     others = (name for name in columns if name not in DEDUP)
     return f"""CREATE TEMPORARY VIEW events_read AS
-SELECT {", ".join((*DEDUP, *others))} FROM events
+SELECT {", ".join((*DEDUP, *others))}, rowtime FROM events
 WHERE {_usable(settings)}"""
 
 
 def _once(settings: Settings, columns: Sequence[str]) -> str:
     era = f"CAST({settings.late_horizon // MICROSECOND} AS BIGINT)"
     return f"""CREATE TEMPORARY VIEW events_once AS
-SELECT {", ".join(columns)}
-FROM first_of_each(event => TABLE events_read PARTITION BY visitor_id, era => {era}, uid => 'events_once')"""
+SELECT {", ".join(columns)}, rowtime
+FROM first_of_each(event => TABLE events_read PARTITION BY visitor_id, era => {era},
+  on_time => DESCRIPTOR(rowtime), uid => 'events_once')"""
 
 
 def _sink(view: View, stream: Stream) -> str:

@@ -6,8 +6,8 @@ window of 10 minutes     |--------- 10 ---------|            emitted when the wa
                            |--------- 10 ---------|          its end; what comes later is not counted any more
 ```
 
-State is a slice a minute and item, cleared with the last window that holds it. An event counts once for each item that
-it names: a repeated event lies in the same windows, so the distinct events of a window need no dedup before it.
+State is a few numbers a minute and item, cleared with the last window that holds them. An event counts once for each
+different item that it names.
 """
 
 from __future__ import annotations
@@ -19,26 +19,25 @@ MINUTE_MICROS = 60_000_000
 VIEW = "events_by_item"
 
 
-def events_by_item(usable: str) -> str:
-    """Each event that grants analytics, for every item it names; `usable` is SQL of what an event must be."""
+def events_by_item() -> str:
+    """Each event that grants analytics, once for every different item that it names."""
     return f"""CREATE TEMPORARY VIEW {VIEW} AS
-SELECT named.item_id AS item_id, event_name, CONCAT(visitor_id, '|', event_id) AS event_key, rowtime
-FROM events CROSS JOIN UNNEST(items) AS named (item_id)
-WHERE consent_analytics = 'granted' AND {usable}"""
+SELECT named.item_id AS item_id, event_name, rowtime
+FROM events_once CROSS JOIN UNNEST(ARRAY_DISTINCT(items)) AS named (item_id)
+WHERE consent_analytics = 'granted'"""
 
 
 def insert_trends(view: View) -> str:
     """The insert of one view of windows."""
     counts = ",\n  ".join(
-        f"COUNT(DISTINCT event_key) FILTER (WHERE {condition(feature, None)}) AS {feature.name}"
-        for feature in view.features
+        f"COUNT(*) FILTER (WHERE {condition(feature, None)}) AS {feature.name}" for feature in view.features
     )
     size = f"INTERVAL '{view.window_minutes}' MINUTE{'S' if view.window_minutes > 1 else ''}"
     minutes = "TIMESTAMPDIFF(MINUTE, TIMESTAMP '1970-01-01 00:00:00', CAST(window_end AS TIMESTAMP(3)))"
     return f"""INSERT INTO {view.name}_rows
 SELECT '{view.name}' AS view, item_id,
   CAST({minutes} AS BIGINT) * {MINUTE_MICROS} AS window_end,
-  COUNT(DISTINCT event_key) AS events_seen,
+  COUNT(*) AS events_seen,
   {counts}
 FROM TABLE(HOP(
   DATA => TABLE {VIEW}, TIMECOL => DESCRIPTOR(rowtime), SLIDE => INTERVAL '1' MINUTE, SIZE => {size}))

@@ -45,6 +45,8 @@ MANAGED = {"hashmap": 64, "rocksdb": 512}
 FRAMEWORK_OFF_HEAP, TASK_OFF_HEAP, NETWORK = 96, 32, 96
 METASPACE = 256
 JOBMANAGER_HEAP = 512
+# The JobManager starts, compiles plans and waits: what C2 would compile for minutes is not worth its start.
+QUICK_START = "-XX:TieredStopAtLevel=1"
 # How long a unit may take to start: a JVM on a busy machine.
 LIMIT_SECONDS = 300
 
@@ -58,7 +60,10 @@ def flink_units(settings: Settings, root: Path) -> list[Unit]:
         Unit(
             name="flink-jobmanager",
             command=_java(
-                classpath, (f"-Xmx{JOBMANAGER_HEAP}m", "-Xms128m"), JOBMANAGER, conf_folder(settings)
+                classpath,
+                (f"-Xmx{JOBMANAGER_HEAP}m", "-Xms128m", QUICK_START),
+                JOBMANAGER,
+                conf_folder(settings),
             ),
             healthy=lambda: http_json(f"{settings.flink_url}/overview") is not None,
             ports=("flink_rest", "flink_rpc"),

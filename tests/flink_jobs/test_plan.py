@@ -45,10 +45,10 @@ def test_events_are_read_and_deduplicated_once(plan: str) -> None:
     executed = plan[plan.index("== Optimized Execution Plan ==") :]
     assert executed.count("TableSourceScan(") == 1
     assert executed.count("ProcessTableFunction(") == 1
-    assert (
-        executed.count("Reused(reference_id=[1])") == 3
-    )  # what was deduplicated: by the three grouped views
-    assert executed.count("Reused(reference_id=[2])") == 2  # what was read: by the dedup and by the windows
+    # What was deduplicated: by the three grouped views and by the windows, of which both read the same items.
+    assert executed.count("Reused(reference_id=[1])") == 4
+    assert executed.count("Reused(reference_id=[2])") == 2
+    assert "COUNT(DISTINCT" not in executed  # a window counts; what was seen is the dedup's to know
 
 
 def test_one_visitor_is_never_spread_over_subtasks_before_it_is_grouped(plan: str) -> None:
