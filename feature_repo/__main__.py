@@ -99,7 +99,8 @@ def run_writer(arguments: argparse.Namespace, settings: Settings) -> None:
     from prometheus_client import start_http_server
 
     from feature_repo.metrics import WriterMetrics
-    from feature_repo.writer import FeatureWriter, Stop
+    from feature_repo.patience import Stop
+    from feature_repo.writer import FeatureWriter
 
     metrics, stop = WriterMetrics(), Stop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,26 +1,27 @@
 """The feature writer: follows `online_features` and writes the newest rows through the online store class.
 
 At least once: how far it came stands in Redis, written after the rows (`feature_repo.progress`), and writing a row again is
-harmless (row versions). Where Redis says less than was stored, after a flush, a loss or an empty restart, the writer reads
-again from there, within a second. Offsets are committed to Kafka for those who watch the lag.
+harmless (row versions). What Redis has lost is read again within a second (`feature_repo.positions`).
 """
 
 from __future__ import annotations
 
+import struct
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
 
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
-from redis.exceptions import RedisError
+import pyarrow as pa
+from confluent_kafka import Consumer, KafkaException, Message
 
 from contracts.clock import Clock, to_micros
 from contracts.features import CONSENT
 from contracts.logs import RoomLog
 from contracts.settings import TOPICS, Settings
 from feature_repo.metrics import WriterMetrics
-from feature_repo.progress import Bounds, Progress
+from feature_repo.patience import Patience, Stop, StoppedError
+from feature_repo.positions import Positions
+from feature_repo.progress import Progress
 from feature_repo.repo import online_config
 from feature_repo.rows import (
     Forgotten,
@@ -41,22 +42,10 @@ BATCH = 10_000
 """Messages at most: a writer that is behind keeps the newest row of each key of so many."""
 POLL_SECONDS = 0.02
 HOUSEKEEPING_SECONDS = 1.0
-FIRST_PAUSE_SECONDS = 0.1
-LONGEST_PAUSE_SECONDS = 5.0
-TOPIC_SECONDS = 30.0
 MICROS = 1_000_000
-Result = TypeVar("Result")
-
-
-class StoppedError(Exception):
-    """The writer was told to stop while it waited for Redis."""
-
-
-@dataclass(slots=True)
-class Stop:
-    """Set by a signal handler, looked at by the loop."""
-
-    wanted: bool = False
+RECORD_CHARACTERS = 200
+# What a record is to blame for, not Redis: values that cannot be encoded, and a key that is taken.
+POISON = (ValueError, TypeError, OverflowError, struct.error, pa.ArrowException)
 
 
 @dataclass(slots=True)
@@ -70,28 +59,27 @@ class FeatureWriter:
     topic: str = TOPICS.online_features
     _store: VersionedRedisOnlineStore = field(default_factory=VersionedRedisOnlineStore)
     _online: VersionedRedisOnlineStoreConfig = field(init=False)
-    _progress: Progress = field(init=False)
-    _stored: dict[int, int] = field(default_factory=dict)
-    """By partition, how far the rows of this writer are in Redis."""
-    _offsets: dict[int, int] = field(default_factory=dict)
-    """What is to be committed."""
-    _until: dict[int, int] = field(default_factory=dict)
-    """Of the partitions that are read again, where that ends."""
+    _patience: Patience = field(init=False)
+    _positions: Positions = field(init=False)
     _tended_at: float = 0.0
 
     def __post_init__(self) -> None:
         self._online = online_config(self.settings)
-        self._progress = Progress(self._store.client(self._online), self.settings.feast_project)
+        self._patience = Patience(self.metrics, self.stop)
+        progress = Progress(self._store.client(self._online), self.settings.feast_project)
+        self._positions = Positions(self.topic, progress, self._patience, self.metrics)
 
     def run(self) -> None:
         consumer = Consumer(_consumer_config(self.settings))
-        consumer.subscribe([self.topic], on_assign=self._assigned, on_revoke=self._revoked)
+        consumer.subscribe(
+            [self.topic], on_assign=self._positions.assigned, on_revoke=self._positions.revoked
+        )
         log("following", topic=self.topic, group=GROUP)
         try:
             while not self.stop.wanted:
                 self._take(consumer.consume(BATCH, POLL_SECONDS))
                 self._tend(consumer)
-            self._commit(consumer)
+            self._positions.commit(consumer)
         except StoppedError:
             log("stopped before Redis answered; the rows in hand will be read again", "warning")
         finally:
@@ -101,15 +89,31 @@ class FeatureWriter:
     def _take(self, messages: Sequence[Message]) -> None:
         """Write the newest rows of one batch; then its offsets may be committed."""
         # A partition that was taken away meanwhile is read by whoever has it now.
-        good = [m for m in messages if not _broken(m) and m.partition() in self._stored]
+        good = [m for m in messages if not _broken(m) and m.partition() in self._positions]
         if not good:
             return
         read = [record for message in good if (record := self._read(message)) is not None]
         newest = newest_records(read)
-        self._until_redis_answers(lambda: self._write(read, newest))
-        self._keep_progress(_next_offsets(good))
+        self._write_what_can_be(read, newest)
+        if not self._positions.move_on(_next_offsets(good)):
+            self._tended_at = 0.0
         kept = sum(map(len, newest.values()))
         self.metrics.superseded.inc(len(read) - kept)
+
+    def _write_what_can_be(self, read: Sequence[Record], newest: Mapping[str, Sequence[Record]]) -> None:
+        """Write the batch; where one record of it cannot be stored, all but that one."""
+        try:
+            self._patience.redis(lambda: self._write(read, newest))
+        except POISON:
+            for record in read:
+                self._write_alone(record)
+
+    def _write_alone(self, record: Record) -> None:
+        try:
+            self._patience.redis(lambda: self._write([record], newest_records([record])))
+        except POISON as error:
+            self.metrics.poison.inc()
+            log("poison", "warning", record=repr(record)[:RECORD_CHARACTERS], reason=str(error))
 
     def _write(self, read: Sequence[Record], newest: Mapping[str, Sequence[Record]]) -> None:
         """Tombstones of every erasure and withdrawal read, then the newest rows.
@@ -172,138 +176,11 @@ class FeatureWriter:
             self.metrics.delay.observe(max(0, now - record.newest_event_time) / MICROS)
 
     def _tend(self, consumer: Consumer) -> None:
-        """Once a second: commit, measure the lag, and read again what Redis has lost."""
+        """Once a second: see where Redis stands."""
         now = time.monotonic()
-        if now - self._tended_at < HOUSEKEEPING_SECONDS:
-            return
-        self._tended_at = now
-        self._commit(consumer)
-        assigned = consumer.assignment()
-        for place in self._places(consumer, [part.partition for part in assigned]):
-            if place.offset != self._stored[place.partition]:
-                log("redis is elsewhere", "warning", partition=place.partition, reading_from=place.offset)
-                self._fall_back(place.partition, place.offset)
-                consumer.seek(place)
-        positions = consumer.position(assigned)
-        self._end_rereading(positions)
-        for position in positions:
-            self._measure_lag(consumer, position)
-
-    def _fall_back(self, number: int, offset: int) -> None:
-        """Redis has lost its newest writes: until they are read again a withdrawal may be among them."""
-        stored = self._stored[number]
-        if 0 < offset < stored:
-            self._until_redis_answers(lambda: self._progress.reread(number, stored))
-            self._until[number] = stored
-        self._stored[number] = offset
-
-    def _end_rereading(self, positions: Sequence[TopicPartition]) -> None:
-        """Of partitions that have passed their end without a record at it, as after the topic was emptied."""
-        passed = [p.partition for p in positions if p.offset >= self._until.get(p.partition, p.offset + 1)]
-        if passed:
-            self._until_redis_answers(lambda: self._progress.reached({}, passed))
-            for number in passed:
-                del self._until[number]
-
-    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        places = self._places(consumer, [part.partition for part in partitions])
-        self._stored.update({place.partition: place.offset for place in places})
-        consumer.assign(places)
-
-    def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._commit(consumer)
-        for part in partitions:
-            self._stored.pop(part.partition, None)
-            self._offsets.pop(part.partition, None)
-
-    def _places(self, consumer: Consumer, numbers: Sequence[int]) -> list[TopicPartition]:
-        """Where Redis says to go on; at the beginning of partitions of which it says nothing, or more than there is."""
-        held = self._until_redis_answers(lambda: self._progress.positions(numbers))
-        bounds = {number: self._bounds(consumer, number) for number in numbers if self._is_new(number, held)}
-        lost = {n: bound for n, bound in bounds.items() if n not in held or held[n] > bound.high}
-        if lost:
-            count = self._until_kafka_answers(lambda: _partitions(consumer, self.topic))
-            self._until_redis_answers(lambda: self._progress.begin(lost, count))
-            self.metrics.rebuilds.inc(len(lost))
-            log("reading from the beginning", partitions=list(lost))
-        self._until.update(self._until_redis_answers(lambda: self._progress.ends(numbers)))
-        begins = held | {number: bound.low for number, bound in lost.items()}
-        return [TopicPartition(self.topic, number, begins[number]) for number in numbers]
-
-    def _is_new(self, number: int, held: Mapping[int, int]) -> bool:
-        """Whether the broker is to be asked: of what this writer has stored itself it knows that it is there."""
-        return number not in held or number not in self._stored
-
-    def _bounds(self, consumer: Consumer, number: int) -> Bounds:
-        place = TopicPartition(self.topic, number)
-        return self._until_kafka_answers(
-            lambda: Bounds(*consumer.get_watermark_offsets(place, timeout=TOPIC_SECONDS))
-        )
-
-    def _until_kafka_answers(self, call: Callable[[], Result]) -> Result:
-        """`call`, again and again while the broker is away.
-
-        Raises:
-            StoppedError: the writer was told to stop meanwhile.
-        """
-        while True:
-            try:
-                return call()
-            except KafkaException as error:
-                if self.stop.wanted:
-                    raise StoppedError from error
-                log("kafka does not answer", "warning", reason=str(error))
-            time.sleep(FIRST_PAUSE_SECONDS)
-
-    def _keep_progress(self, offsets: Mapping[int, int]) -> None:
-        """Tell Redis how far its rows are; where it has lost something it says so at the next look, and is not told."""
-        places = {number: (self._stored[number], offset) for number, offset in offsets.items()}
-        passed = [number for number, end in self._until.items() if offsets.get(number, 0) >= end]
-        if self._until_redis_answers(lambda: self._progress.reached(places, passed)):
-            for number in passed:
-                del self._until[number]
-            self._stored.update(offsets)
-            self._offsets.update(offsets)
-        else:
-            self._tended_at = 0.0
-
-    def _commit(self, consumer: Consumer) -> None:
-        """Tell the broker, for those who watch the lag; nobody waits for it, and where it is refused the next one counts."""
-        if not self._offsets:
-            return
-        wanted = [TopicPartition(self.topic, number, offset) for number, offset in self._offsets.items()]
-        try:
-            consumer.commit(offsets=wanted, asynchronous=True)
-        except KafkaException as error:
-            log("commit refused", "warning", reason=str(error))
-        self._offsets.clear()
-
-    def _measure_lag(self, consumer: Consumer, position: TopicPartition) -> None:
-        _, end = consumer.get_watermark_offsets(position, cached=True)
-        if end >= 0 and position.offset >= 0:
-            self.metrics.lag.labels(position.partition).set(max(0, end - position.offset))
-
-    def _until_redis_answers(self, call: Callable[[], Result]) -> Result:
-        """`call`, again and again with growing pauses while Redis is away.
-
-        Raises:
-            StoppedError: the writer was told to stop meanwhile.
-        """
-        pause = FIRST_PAUSE_SECONDS
-        while True:
-            try:
-                return call()
-            except RedisError as error:
-                if self.stop.wanted:
-                    raise StoppedError from error
-                self.metrics.retries.inc()
-                log("redis does not answer", "warning", reason=str(error), pause_seconds=pause)
-            time.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
-
-
-def _partitions(consumer: Consumer, topic: str) -> int:
-    return len(consumer.list_topics(topic, timeout=TOPIC_SECONDS).topics[topic].partitions)
+        if now - self._tended_at >= HOUSEKEEPING_SECONDS:
+            self._tended_at = now
+            self._positions.tend(consumer)
 
 
 def _next_offsets(messages: Sequence[Message]) -> dict[int, int]:

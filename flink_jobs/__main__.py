@@ -78,18 +78,18 @@ def _bring_up(
     start: Callable[[Cluster, Job, Launch], Running], cluster: Cluster, job: Job, settings: Settings
 ) -> None:
     began = time.perf_counter()
-    running = start(cluster, job, launch_now(settings))
+    running = start(cluster, job, launch_now(settings, job.name))
     took_ms = round((time.perf_counter() - began) * 1000)
     log("running", job=job.name, **asdict(running), took_ms=took_ms)
 
 
-def launch_now(settings: Settings) -> Launch:
+def launch_now(settings: Settings, name: str = JOB_NAME) -> Launch:
     """A start at this moment, with our jar.
 
     Raises:
         ClusterError: the jar has not been built.
     """
-    return Launch(udf_jar(JARS), checkpoints_folder(settings), to_micros(WallClock().now()) // 1000)
+    return Launch(udf_jar(JARS), checkpoints_folder(settings, name), to_micros(WallClock().now()) // 1000)
 
 
 def _serve_metrics(cluster: Cluster, settings: Settings) -> None:

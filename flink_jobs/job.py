@@ -59,7 +59,7 @@ def _options(settings: Settings, name: str) -> dict[str, str]:
     return {
         "pipeline.name": name,
         "parallelism.default": str(settings.stream_parallelism),
-        "execution.checkpointing.dir": checkpoints_folder(settings).as_uri(),
+        "execution.checkpointing.dir": checkpoints_folder(settings, name).as_uri(),
         # A heap snapshot is written whole (RocksDB's is not), so the interval is what a second of replay costs against
         # writing all state; the sinks do not wait for it.
         "execution.checkpointing.interval": "10 s",
@@ -90,6 +90,6 @@ def _options(settings: Settings, name: str) -> dict[str, str]:
     }
 
 
-def checkpoints_folder(settings: Settings) -> Path:
-    """Where the cluster writes checkpoints: a folder per job, in it one per checkpoint."""
-    return settings.checkpoints
+def checkpoints_folder(settings: Settings, name: str = JOB_NAME) -> Path:
+    """Where the cluster writes the checkpoints of jobs of this name: a folder per job, in it one per checkpoint."""
+    return settings.checkpoints / name

@@ -10,6 +10,9 @@ new query        ├─ from the beginning of `events` ─ ─ ┼────�
 
 Both write the same rows' keys. While the new job repeats history, its rows are older than those the store holds and lose; its
 first row that is not older has seen every event that the old one saw. Of two rows of one version that of the later job stays.
+
+What is no longer gone on from is removed: another query's state, once this one runs alone (whoever goes back to that query begins
+anew: keys that were idle since would keep the later query's values), and this query's older states, once the job has one of its own.
 """
 
 from __future__ import annotations
@@ -51,7 +54,7 @@ class Launch:
 
     Attributes:
         jar: our own jar.
-        states: the folder that holds a folder of checkpoints per job, and the savepoints.
+        states: the folder that holds, of the jobs of one name, a folder of checkpoints each and the savepoints.
         now_ms: part of the id of a new job, and of its rows' versions.
     """
 
@@ -79,6 +82,7 @@ def ensure_running(cluster: Cluster, job: Job, launch: Launch) -> Running:
     if others:
         _wait_until_caught_up(cluster, job_id)
     _cancel(cluster, job.name, (*same[1:], *others))
+    forget_superseded(launch.states, job.fingerprint, job_id)
     return Running(job_id, origin, others)
 
 
@@ -125,6 +129,14 @@ def newest_state(states: Path, fingerprint: str) -> Path | None:
     )
     newest = max(found, key=lambda path: path.stat().st_mtime_ns, default=None)
     return newest.parent if newest else None
+
+
+def forget_superseded(states: Path, fingerprint: str, job_id: str) -> None:
+    """Remove states of other queries, and those of this one's earlier jobs where `job_id` has completed a checkpoint."""
+    own = next(states.glob(f"{job_id}/chk-*/_metadata"), None)
+    for kept in states.glob("*"):
+        if kept.name != job_id and (own is not None or not kept.name.startswith(fingerprint)):
+            shutil.rmtree(kept)
 
 
 def stop(cluster: Cluster, name: str) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from typing import Any
@@ -107,14 +107,13 @@ def rebuild_view(settings: Settings, view: View, cut: date | None) -> None:
 def _write_again(settings: Settings) -> None:
     """The stream job from the first event, into an empty topic; then all of it into Redis."""
     run_step(settings, "rebuild", "flink_jobs", "stop")
-    erasures = [
-        (key, value) for _, _, key, value in read_all(settings, TOPICS.online_features) if FORGOTTEN in value
-    ]
-    _empty(settings)
-    sender = Sender(settings)
-    for key, value in erasures:
-        sender.send_raw(TOPICS.online_features, key.decode(), value)
+    # An erasure has no other copy: it stands behind the end before what lies in front of that end goes.
+    ends, sender = _ends(settings), Sender(settings)
+    for _, _, key, value in read_all(settings, TOPICS.online_features):
+        if FORGOTTEN in value:
+            sender.send_raw(TOPICS.online_features, key.decode(), value)
     sender.flush()
+    _empty(settings, ends)
     run_step(settings, "rebuild", "flink_jobs", "restart")
     wait_for("the feature writer has read online_features", lambda: _read_to_the_end(settings), LIMIT_SECONDS)
 
@@ -183,16 +182,16 @@ def _ends(settings: Settings) -> dict[int, int]:
         consumer.close()
 
 
-def _empty(settings: Settings) -> None:
-    """Delete every record that is in the topic now; offsets go on.
+def _empty(settings: Settings, ends: Mapping[int, int]) -> None:
+    """Delete every record before these offsets; offsets go on.
 
     Kafka deletes only where the policy says so; nothing else goes meanwhile, since retention is without end.
     """
     admin = AdminClient({"bootstrap.servers": settings.kafka_bootstrap})
-    ends = [TopicPartition(TOPICS.online_features, number, end) for number, end in _ends(settings).items()]
+    before = [TopicPartition(TOPICS.online_features, number, end) for number, end in ends.items()]
     try:
         _set_policy(admin, "compact,delete")
-        for deleted in admin.delete_records(ends).values():
+        for deleted in admin.delete_records(before).values():
             deleted.result(timeout=KAFKA_SECONDS)
         _set_policy(admin, "compact")
     except KafkaException as error:

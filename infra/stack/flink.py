@@ -49,6 +49,8 @@ JOBMANAGER_HEAP = 512
 QUICK_START = "-XX:TieredStopAtLevel=1"
 # How long a unit may take to start: a JVM on a busy machine.
 LIMIT_SECONDS = 300
+# Of every cluster: a lost TaskManager is noticed within seconds, and what is asked of the job is not older than half a second.
+WATCH = {"heartbeat.interval": "1000", "heartbeat.timeout": "6000", "metrics.fetcher.update-interval": "500"}
 
 
 def flink_units(settings: Settings, root: Path) -> list[Unit]:
@@ -162,7 +164,7 @@ def write_config(settings: Settings) -> None:
 
 
 def cluster_config(settings: Settings) -> dict[str, str]:
-    """Loopback, and a killed TaskManager noticed within seconds.
+    """Loopback and the TaskManager's memory, beside what every cluster has.
 
     Parallelism, restarts, state and checkpoints are the job's own (`flink_jobs.job`).
     """
@@ -183,8 +185,7 @@ def cluster_config(settings: Settings) -> dict[str, str]:
         "taskmanager.load-balance.mode": "SLOTS",
         "io.tmp.dirs": tmp,
         "blob.storage.directory": tmp,
-        "heartbeat.interval": "1000",
-        "heartbeat.timeout": "6000",
+        **WATCH,
         # Of all checkpoint settings the one that the JobManager reads from its own configuration.
         "execution.checkpointing.num-retained": "3",
         **_worker_memory(settings),

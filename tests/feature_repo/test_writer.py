@@ -6,18 +6,28 @@ import json
 from typing import Any
 
 import pytest
+from confluent_kafka import Consumer
+from redis import Redis
 
 from contracts.clock import FixedClock, from_micros
 from contracts.features import CONSENT, SESSION, SHOPPER, View
-from contracts.online import redis_key
-from contracts.settings import Settings
+from contracts.online import is_whole, progress_key, redis_key
+from contracts.settings import TOPICS, Settings
 from feature_repo.metrics import WriterMetrics
+from feature_repo.patience import Patience
+from feature_repo.positions import Positions
+from feature_repo.progress import Progress
 from feature_repo.repo import online_config
 from feature_repo.rows import PoisonError, newest_records, read_record
 from feature_repo.store import VersionedRedisOnlineStore
-from feature_repo.writer import FeatureWriter
+from feature_repo.writer import GROUP, FeatureWriter
 from infra.stack import LocalStack
 from tests.feature_repo.writer_kit import START, consent, eventually, produce, read, running, session
+
+
+def progress_of(client: Redis, settings: Settings) -> dict[bytes, bytes]:
+    held: Any = client.hgetall(progress_key(settings.feast_project))
+    return dict(held)
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +69,47 @@ def test_writes_the_newest_row_of_each_key_and_steps_over_poison(settings: Setti
     assert read(settings, CONSENT, shopper_id="user:ü").features["consent_state"] == "1|0"
     assert count("tombstones") == 1
     assert count("written") + count("superseded") + count("older") == 4
+
+
+@pytest.mark.usefixtures("servers")
+def test_a_key_that_is_taken_holds_no_other_row_up(settings: Settings) -> None:
+    client = VersionedRedisOnlineStore().client(online_config(settings))
+    taken = redis_key(settings.feast_project, {"visitor_id": "k1", "session_id": "s"})
+    client.set(taken, "no hash")
+    with running(settings) as count:
+        produce(settings, session("k0", 1), session("k1", 1), session("k2", 1))
+        eventually(lambda: count("poison") == 1)
+        eventually(
+            lambda: all(read(settings, SESSION, visitor_id=v, session_id="s").found for v in ("k0", "k2"))
+        )
+    client.delete(taken)
+
+
+@pytest.mark.usefixtures("servers")
+def test_what_redis_lost_while_no_writer_looked_is_read_again_before_rows_are_used(
+    settings: Settings,
+) -> None:
+    """A machine that died: writer and Redis are back, Redis a second older than what Kafka was told."""
+    client = VersionedRedisOnlineStore().client(online_config(settings))
+    with running(settings):
+        produce(settings, session("l1", 1))
+        eventually(lambda: read(settings, SESSION, visitor_id="l1", session_id="s").found)
+    stored = {int(name): int(at) for name, at in progress_of(client, settings).items() if name.isdigit()}
+    older = {str(number): max(0, at - 1) for number, at in stored.items()}
+    client.hset(progress_key(settings.feast_project), mapping=older)
+    client.delete(redis_key(settings.feast_project, {"visitor_id": "l1", "session_id": "s"}))
+    metrics = WriterMetrics()
+    progress = Progress(client, settings.feast_project)
+    positions = Positions(TOPICS.online_features, progress, Patience(metrics), metrics)
+    consumer = Consumer({"bootstrap.servers": settings.kafka_bootstrap, "group.id": GROUP})
+    consumer.subscribe([TOPICS.online_features], on_assign=positions.assigned)
+    while 0 not in positions:
+        consumer.poll(0.1)
+    assert not is_whole(progress_of(client, settings))
+    consumer.close()
+    with running(settings):
+        eventually(lambda: is_whole(progress_of(client, settings)))
+        assert read(settings, SESSION, visitor_id="l1", session_id="s").found
 
 
 @pytest.mark.usefixtures("servers")

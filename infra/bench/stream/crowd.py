@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -25,8 +25,8 @@ KINDS = (
 """What a session does, over and over; seven of fourteen touch an item."""
 LISTED = 5
 CATALOG = 20_000
-SPACING_MICROS = 50
-"""Between two events: 20,000 happen in a second of event time."""
+SPACING_MICROS = 500
+"""Between two events: the 150,000 of a batch pass the end of a minute, which is when windows of trends are written."""
 encode = msgspec.json.Encoder().encode
 
 
@@ -37,6 +37,7 @@ class Crowd:
     Attributes:
         tag: begins every id, so that crowds do not meet.
         start: when the first event happens.
+        spacing_micros: between two events.
     """
 
     tag: str
@@ -45,6 +46,7 @@ class Crowd:
     start: datetime
     long_events: int = 0
     seed: int = 1
+    spacing_micros: int = SPACING_MICROS
 
     def session(self, number: int) -> tuple[str, str]:
         """(visitor_id, session_id)."""
@@ -63,6 +65,11 @@ class Crowd:
             turns += chance.sample(range(1, self.sessions), min(self.sessions - 1, others - len(turns)))
         return _spread(turns, self.long_events)
 
+    @property
+    def end(self) -> datetime:
+        """When the last event has happened."""
+        return self.start + timedelta(microseconds=self.events * self.spacing_micros)
+
     def produced(self) -> dict[tuple[str, str], int]:
         """How many events each session has."""
         counts: dict[int, int] = {}
@@ -78,7 +85,7 @@ class Crowd:
         for n, number in enumerate(self.order()):
             flat = templates[KINDS[(seen[number] + number) % len(KINDS)]]
             visitor, session = self.session(number)
-            at = begun + n * SPACING_MICROS
+            at = begun + n * self.spacing_micros
             flat["event_id"], flat["event_time"], flat["received_time"] = f"{session}-{seen[number]}", at, at
             flat["visitor_id"], flat["session_id"], flat["user_id"] = visitor, session, self.user(number)
             flat["consent_changed_at"] = begun - 3_600_000_000

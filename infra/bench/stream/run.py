@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psutil
@@ -21,6 +21,7 @@ from contracts.settings import PORTS, ROOT, TOPICS, Settings
 from flink_jobs.job import JOB_NAME
 from flink_jobs.rest import Cluster
 from flink_jobs.state import job_states
+from flink_jobs.submit import stop
 from infra.bench.stream.crowd import Crowd
 from infra.bench.stream.figures import Batch, Leg, broken, shown, summed_up
 from infra.bench.stream.seen import BenchError, PeerRows, Stored
@@ -41,6 +42,7 @@ TICK_SECONDS = 0.004
 WATCH_EVERY = 7
 SETTLE_SECONDS = 60.0
 PEER_LIMIT_SECONDS = 600.0
+PEER_EVENTS_EACH = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,17 +103,18 @@ def _leg(settings: Settings, plan: Plan, sessions: int, *, with_peer: bool) -> t
     batches = 2 if with_peer else 1
     crowd = Crowd("c", sessions, sessions + batches * plan.batch, START, plan.long if with_peer else 0)
     report: dict[str, Any] = {}
-    with _stack(own) as stored:
+    with _stack(own) as stack:
+        stored = Stored(own)
         records = crowd.records()
         _send(own, records, sessions)
         stored.wait(sessions)
         measured = [_batch(own, stored, records, plan.batch)]
         if with_peer:
-            report["peer"] = _peer(own, plan)
+            report["peer"] = _peer(own, plan, stack)
             measured.append(_batch(own, stored, records, plan.batch))
         wrong = stored.wrong(crowd.produced())
         if with_peer:
-            report["freshness"] = asdict(_freshness(own, plan))
+            report["freshness"] = asdict(_freshness(own, plan, crowd.end))
         state = _state_bytes(own)
         memory = {name: found["mib"] for name, found in _processes(own).items()}
     shutil.rmtree(own.var)
@@ -119,11 +122,11 @@ def _leg(settings: Settings, plan: Plan, sessions: int, *, with_peer: bool) -> t
 
 
 @contextmanager
-def _stack(own: Settings) -> Iterator[Stored]:
+def _stack(own: Settings) -> Iterator[LocalStack]:
     stack = LocalStack(own)
     try:
         stack.up(UNITS)
-        yield Stored(own)
+        yield stack
     finally:
         stack.down()
 
@@ -150,12 +153,13 @@ def _batch(own: Settings, stored: Stored, records: Iterator[tuple[str, bytes]], 
     return Batch(count, seconds, cpu)
 
 
-def _peer(own: Settings, plan: Plan) -> dict[str, float]:
-    """The PyFlink job over events of its own, in the same Kafka and Redis, while our job has nothing to do."""
+def _peer(own: Settings, plan: Plan, stack: LocalStack) -> dict[str, float]:
+    """The PyFlink job over events of its own, in the same Kafka and Redis; our job is stopped meanwhile and then goes on."""
+    stop(Cluster(own.flink_url), JOB_NAME)
     admin = AdminClient({"bootstrap.servers": own.kafka_bootstrap})
     for made in admin.create_topics([NewTopic(PEER_TOPIC, own.kafka_partitions)]).values():
         made.result(timeout=30)
-    crowd = Crowd("p", plan.peer_events, plan.peer_events, START)
+    crowd = Crowd("p", plan.peer_events // PEER_EVENTS_EACH, plan.peer_events, START)
     sender = Sender(own)
     for key, value in crowd.records():
         sender.send_raw(PEER_TOPIC, key, value)
@@ -173,6 +177,7 @@ def _peer(own: Settings, plan: Plan) -> dict[str, float]:
             rate = PeerRows(own, PEER_PROJECT, crowd).rate(process, PEER_LIMIT_SECONDS)
         finally:
             _end(process)
+    stack.up(UNITS)
     return {"events": plan.peer_events, "events_per_second": round(rate, 1)}
 
 
@@ -188,10 +193,14 @@ def _end(process: subprocess.Popen[bytes]) -> None:
             continue
 
 
-def _freshness(own: Settings, plan: Plan) -> Any:
-    """Events at a steady rate, of sessions that live on; every seventh is watched until its row can be read."""
+def _freshness(own: Settings, plan: Plan, after: datetime) -> Any:
+    """Events at a steady rate, of sessions that live on; every seventh is watched until its row can be read.
+
+    Their time goes on as the clock does, from shortly before the end of a minute, whose trends are written meanwhile.
+    """
     events = plan.paced_rate * plan.paced_seconds
-    crowd = Crowd("f", 2_000, events, START)
+    start = after.replace(second=50, microsecond=0) + timedelta(minutes=1)
+    crowd = Crowd("f", 2_000, events, start, spacing_micros=1_000_000 // plan.paced_rate)
     counts: dict[int, int] = {}
     sender = Sender(own, linger_ms=1)
     with Watcher(events_seen_reader(own)) as watcher:

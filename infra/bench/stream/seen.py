@@ -24,7 +24,8 @@ POLL_SECONDS = 0.1
 PEER_POLL_SECONDS = 2.0
 """Looking at its rows takes a core for a moment, of the two that it runs on."""
 LIMIT_SECONDS = 1800.0
-STILL = 3
+STILL_SECONDS = 1.5
+"""Three times the age that Flink's metrics may have."""
 AT_ONCE = 20_000
 NEARLY = 0.95
 
@@ -50,17 +51,17 @@ class Stored:
             BenchError: half an hour has passed.
         """
         self._expected += events
-        deadline, still, done_at, stored = time.monotonic() + LIMIT_SECONDS, 0, 0.0, -1
-        while still < STILL:
-            if time.monotonic() > deadline:
-                raise BenchError(f"{self._expected:,} events are not stored after {LIMIT_SECONDS:.0f} s")
+        deadline, still_since, done_at, stored = time.monotonic() + LIMIT_SECONDS, None, 0.0, -1
+        while time.monotonic() < deadline:
             now, written = time.perf_counter(), self._written()
-            if written is None or written != stored or not self._all_read():
-                still, done_at, stored = 0, now, -1 if written is None else written
-            else:
-                still += 1
+            if written is None or written != stored:
+                done_at, stored, still_since = now, -1 if written is None else written, None
+            elif not self._all_read():
+                still_since = None
+            elif now - (still_since := still_since or now) > STILL_SECONDS:
+                return done_at - began
             time.sleep(POLL_SECONDS)
-        return done_at - began
+        raise BenchError(f"{self._expected:,} events are not stored after {LIMIT_SECONDS:.0f} s")
 
     def _written(self) -> int | None:
         """How many records of `online_features` are stored; None while some are not."""
@@ -69,7 +70,7 @@ class Stored:
         return sum(ends) if all(int(at or 0) >= end for at, end in zip(held, ends, strict=True)) else None
 
     def _all_read(self) -> bool:
-        """Whether the job has read every event; asked last, since its metrics are a second old."""
+        """Whether the job has read every event; asked last, since its metrics are half a second old."""
         return all(job.pending == 0 for job in job_states(self._cluster, JOB_NAME))
 
     def _end(self, topic: str, partition: int) -> int:
