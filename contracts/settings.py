@@ -153,7 +153,7 @@ class Settings:
 
     @property
     def checkpoints(self) -> Path:
-        """Flink's checkpoints: a folder per job, in it one per checkpoint."""
+        """Flink's checkpoints: a folder per job's name, in it one per job, in that one per checkpoint."""
         return self.var / "flink" / "checkpoints"
 
     @property

@@ -72,7 +72,7 @@ def run(settings: Settings, plan: Plan, progress: Progress) -> dict[str, Any]:
         killed, sent = _under_load(own, plan, Killer(own, stack), progress)
         with progress.step("check", "Every row against a recomputation from the log"):
             found = check(own, sent["produced"])
-        rebuilt = {what: _rebuilt(own, what, progress) for what in ("online", "features")}
+        rebuilt = {what: _rebuilt(own, what, progress) for what in ("online", "features", "view session")}
     finally:
         stack.down()
     report = _report(plan, killed, sent, found, rebuilt)
@@ -134,10 +134,10 @@ def _load(own: Settings, plan: Plan) -> Iterator[Any]:
 def _rebuilt(own: Settings, what: str, progress: Progress) -> dict[str, Any]:
     """Lose it, make it again by its command, compare."""
     before = content(own)
-    with progress.step(f"rebuild_{what}", f"Lost and made again: {what}"):
+    with progress.step(f"rebuild_{what.split(maxsplit=1)[0]}", f"Lost and made again: {what}"):
         if what == "online":
             _flush(own)
-        seconds = run_step(own, "rebuild", "infra.rebuild", what)
+        seconds = run_step(own, "rebuild", "infra.rebuild", *what.split())
     after = content(own)
     different = sum(before.get(key) != after.get(key) for key in before.keys() | after.keys())
     return {"seconds": round(seconds, 1), "keys": len(before), "differences": different}

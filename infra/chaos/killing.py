@@ -19,6 +19,7 @@ from contracts.settings import Settings
 from flink_jobs.job import JOB_NAME
 from flink_jobs.rest import Cluster, ClusterError
 from flink_jobs.state import job_states
+from infra.chaos.check import store_is_whole
 from infra.chaos.plan import CHECKPOINT, LOSE, Kill
 from infra.load.online import events_seen_reader
 from infra.publish import Sender
@@ -28,6 +29,8 @@ UNITS = ("redis", "kafka", "flink-job", "gateway", "feature-writer")
 LIMIT_SECONDS = 180.0
 CHECKPOINT_SECONDS = 30.0
 POLL_SECONDS = 0.05
+PROBES = 16
+"""Of four partitions each has one, but for one time in 25."""
 
 
 class ChaosError(BraidError):
@@ -86,14 +89,18 @@ class Killer:
         return False
 
     def _probe(self, number: int) -> None:
-        """An event of a shopper of its own, through everything."""
-        visitor, sender, read = f"probe-{number}", Sender(self.settings), events_seen_reader(self.settings)
-        sender.send(_probe_event(visitor))
+        """Events of shoppers of their own, enough to lie in every partition, through everything; and the store is whole again."""
+        visitors = [f"probe-{number}-{n}" for n in range(PROBES)]
+        sender, read = Sender(self.settings), events_seen_reader(self.settings)
+        for visitor in visitors:
+            sender.send(_probe_event(visitor))
         sender.flush()
 
         def readable() -> bool:
             try:
-                return read([(visitor, "s")]) == [1]
+                return set(read([(visitor, "s") for visitor in visitors])) == {1} and store_is_whole(
+                    self.settings
+                )
             except Exception:
                 # Redis is loading, or away again.
                 return False

@@ -16,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from contracts.engines import spark_conf
 from contracts.settings import ROOT, Settings, from_environment
+from infra.stack.flink import MANAGED, WATCH, mebibytes
 
 HERE = Path(__file__).parent
 SETTINGS = HERE / "settings.toml"
@@ -23,6 +24,8 @@ IMAGE_ROOT = "/opt/braid"
 """Where every image has the project, and in it the environment of its one group."""
 AT_START = ("spark.driver.", "spark.executor", "spark.pyspark.")
 """Properties of a JVM that is there before the session; the job sets the others itself."""
+OTHER_MIB = 1024
+"""Metaspace, network, JVM overhead."""
 EXAMPLE_CUT = date(2011, 8, 30)
 
 
@@ -43,8 +46,16 @@ def manifests(settings: Settings) -> dict[str, str]:
     """Every rendered file by its name."""
     return {
         "spark-application.yaml": spark_application(settings, Application()),
-        "flink-deployment.yaml": _render("flink-deployment.yaml.j2", {"settings": settings}),
+        "flink-deployment.yaml": _render(
+            "flink-deployment.yaml.j2",
+            {"settings": settings, "watch": WATCH, "taskmanager_mib": taskmanager_mib(settings)},
+        ),
     }
+
+
+def taskmanager_mib(settings: Settings) -> int:
+    """A TaskManager's whole memory: half of it is heap by Flink's own shares, and managed memory comes beside that."""
+    return 2 * mebibytes(settings.stream_heap) + MANAGED[settings.stream_state] + OTHER_MIB
 
 
 def spark_application(settings: Settings, application: Application) -> str:

@@ -18,7 +18,8 @@ from infra.stack.unit import Unit
 
 FOREVER = "-1"
 ANY_TIMESTAMP = "9223372036854775807"  # a replay's events carry other days than today's
-# What a lost store is filled from is the compacted log and, of each partition, at most this and what came since.
+# Kafka compacts closed segments alone, once as much is new as is compacted: a lost store is filled from so much more than
+# its rows. A topic keeps the size that it was made with.
 COMPACTED_SEGMENT_BYTES = 16 * 1024 * 1024
 LOG4J = Path(__file__).with_name("log4j2.properties")
 

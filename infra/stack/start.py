@@ -81,7 +81,7 @@ class Start:
         return not process.running and not ended_well
 
     def _start_once_more(self, unit: Unit, process: Process) -> None:
-        """A unit that ran before may end of what others did (a TaskManager of a JobManager's death); one that is new may not.
+        """A unit that ran before may end of what others did (a TaskManager of a Kafka that went away); one that is new may not.
 
         Raises:
             StackError: it was started here already.

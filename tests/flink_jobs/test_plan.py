@@ -15,7 +15,7 @@ from contracts.settings import ROOT, Settings
 from flink_jobs.job import stream_job
 from flink_jobs.plan import explain
 from flink_jobs.sql import STREAM_VIEWS
-from flink_jobs.submit import newest_state
+from flink_jobs.submit import forget_superseded, newest_state
 
 JOB = stream_job(Settings())
 
@@ -100,3 +100,22 @@ def test_a_changed_query_has_another_fingerprint_and_no_checkpoint(tmp_path: Pat
     (tmp_path / f"{JOB.fingerprint}02" / "chk-2").mkdir()  # not completed
     assert newest_state(tmp_path, JOB.fingerprint) == tmp_path / f"{JOB.fingerprint}02" / "chk-1"
     assert newest_state(tmp_path, changed.fingerprint) is None
+
+
+def test_states_that_nobody_goes_on_from_are_removed(tmp_path: Path) -> None:
+    def folder(name: str, completed: bool = True) -> Path:
+        path = tmp_path / name / "chk-1"
+        path.mkdir(parents=True)
+        if completed:
+            (path / "_metadata").touch()
+        return path.parent
+
+    query = JOB.fingerprint
+    old, before, now = folder("0" * 16 + "01"), folder(f"{query}02"), folder(f"{query}03", completed=False)
+    savepoints = folder(f"{query}-savepoints")
+    # Another query's state goes at once; this one's older states when the job has completed a checkpoint of its own.
+    forget_superseded(tmp_path, query, now.name)
+    assert [path.exists() for path in (old, before, savepoints, now)] == [False, True, True, True]
+    (now / "chk-1" / "_metadata").touch()
+    forget_superseded(tmp_path, query, now.name)
+    assert [path.exists() for path in (before, savepoints, now)] == [False, False, True]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -73,6 +74,41 @@ def test_one_session_is_aggregated_by_hand(cluster: Settings, rows: Tail) -> Non
         "session_last_event_at": micros(50),
     }
     assert {name: row[name] for name in worked} == worked
+
+
+def test_trends_count_what_is_new_and_a_late_event_counts_in_the_session_alone(
+    cluster: Settings, rows: Tail
+) -> None:
+    v, item, trends = unique("tom"), unique("cup"), Tail(cluster, TOPICS.item_trends)
+    at = 40 * DAY  # later than anything that other tests send
+    send(
+        cluster,
+        [
+            wire("view_item", "e1", v, at + 10, items=items(item)),
+            wire("view_item", "e1", v, at + 10, items=items(item)),  # sent twice
+            wire("add_to_cart", "e2", v, at + 20, items=items(item, item)),  # once for the item
+            wire("view_item", "e3", v, at + 3600, items=items("other")),  # ends the windows before it
+        ],
+    )
+
+    def windows() -> dict[int, Any]:
+        """By window end: the topic's key is the item, a later window replaces the one before. The shopper goes on: of a silent topic nothing ends."""
+        send(cluster, [wire("page_view", unique("e"), v, at + 3600, session_id="s2")])
+        key = {"view": "item_trends_10m", "item_id": item}
+        found = [json.loads(value) for named, value in trends.read() if json.loads(named) == key]
+        return {row["window_end"]: row for row in found}
+
+    found = wait_for(windows, lambda r: len(r) == 10)
+    assert sorted(found) == [micros(at + 60 * minute) for minute in range(1, 11)]
+    counted = ("events_seen", "item_trend_views_10m", "item_trend_carts_10m", "item_trend_purchases_10m")
+    assert {tuple(row[name] for name in counted) for row in found.values()} == {(2, 1, 1, 0)}
+
+    send(cluster, [wire("view_item", "e4", v, at + 30, items=items(item))])  # behind the watermark
+    session = wait_for(
+        lambda: rows.rows("session", v), lambda r: any(x["events_seen"] == 4 for x in r.values())
+    )
+    [row] = [row for row in session.values() if row["session_id"] == "s1"]
+    assert row["session_last_items"] == ["other", item, item, item]
 
 
 def test_without_consent_there_is_a_choice_but_no_session(cluster: Settings, rows: Tail) -> None:

@@ -9,9 +9,10 @@ import org.apache.flink.table.functions.ProcessTableFunction;
 import org.apache.flink.types.Row;
 
 /**
- * {@code first_of_each(event => TABLE … PARTITION BY visitor_id, era => …)}: lets each event of a visitor pass once, the first
- * with its event_id, in the order of arrival. The table's first two columns are event_id and received_time; an era is how long
- * an id is known at least, in µs of received time.
+ * {@code first_of_each(event => TABLE … PARTITION BY visitor_id, era => …, on_time => DESCRIPTOR(rowtime))}: lets each event of
+ * a visitor pass once, the first with its event_id, in the order of arrival. The table's first two columns are event_id and
+ * received_time; an era is how long an id is known at least, in µs of received time. {@code on_time} keeps the time an attribute
+ * behind it; late rows pass all the same (since Flink 2.3).
  *
  * <p>ROW_NUMBER() partitioned by (visitor_id, event_id) would do the same, but spreads the events of one visitor
  * over subtasks, and its mini-batches forget their order. Here the partition is the visitor, so that a row with
