@@ -36,7 +36,7 @@ class Plan:
 
     seed: int
     kills: int = 24
-    rate: int = 2_000
+    rate: int = 2_050
     sessions: int = 3_000
     """At once."""
     shortest_seconds: float = 1.0
