@@ -47,6 +47,8 @@ METASPACE = 256
 JOBMANAGER_HEAP = 512
 # The JobManager starts, compiles plans and waits: what C2 would compile for minutes is not worth its start.
 QUICK_START = "-XX:TieredStopAtLevel=1"
+# A row waits for a collection: with the 200 ms that are the default, freshness at p99 was 530 ms, with these 330.
+SHORT_PAUSES = "-XX:MaxGCPauseMillis=50"
 # How long a unit may take to start: a JVM on a busy machine.
 LIMIT_SECONDS = 300
 # Of every cluster: a lost TaskManager is noticed within seconds, and what is asked of the job is not older than half a second.
@@ -92,7 +94,7 @@ def _taskmanager(settings: Settings, name: str, port: str, classpath: str, needs
         FRAMEWORK_HEAP + mebibytes(settings.stream_heap),
         FRAMEWORK_OFF_HEAP + TASK_OFF_HEAP + NETWORK,
     )
-    memory = (f"-Xmx{heap}m", "-Xms256m", f"-XX:MaxDirectMemorySize={direct}m")
+    memory = (f"-Xmx{heap}m", "-Xms256m", SHORT_PAUSES, f"-XX:MaxDirectMemorySize={direct}m")
     command = (
         *_java(classpath, memory, TASKMANAGER, conf_folder(settings)),
         f"-Dtaskmanager.rpc.port={settings.port(port)}",
