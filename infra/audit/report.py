@@ -88,7 +88,7 @@ def write_report(path: Path, found: Audit) -> None:
     Raises:
         SourceError: the file cannot be written.
     """
-    from infra.demo.report import provenance
+    from contracts.provenance import provenance
 
     text = json.dumps(provenance() | report_of(found), indent=2, ensure_ascii=False) + "\n"
     try:

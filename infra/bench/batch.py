@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from contracts.engines import DRIVER_HEAP, MASTER
+from contracts.provenance import provenance
 from contracts.settings import PORTS, Settings
 from infra.bench import figures, shop, steps
 from infra.bench.meter import Cost
 from infra.bench.million import EXAMPLES, LABELS, copies_for, copy_lake, rows_in
 from infra.bench.sample import recompute
 from infra.demo.progress import Progress
-from infra.demo.report import provenance
 from infra.simulator.parameters import ShopParameters
 from infra.stack import LocalStack
 

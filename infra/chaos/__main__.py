@@ -19,13 +19,13 @@ from rich.console import Console
 from rich.table import Table
 
 from contracts.errors import BraidError
+from contracts.provenance import provenance
 from contracts.settings import PORTS, ROOT, TOPICS, Settings, from_environment
 from infra.chaos.check import Found, check, content
 from infra.chaos.killing import UNITS, Killed, Killer
 from infra.chaos.plan import CHECKPOINT, Plan
 from infra.demo.process import run_step
 from infra.demo.progress import Progress
-from infra.demo.report import provenance
 from infra.demo.topics import count, wait_for
 from infra.parity.topics import wait_until_quiet
 from infra.stack import LocalStack

@@ -14,6 +14,7 @@ from rich.console import Console
 from contracts.adapters.made_up import MADE_UP
 from contracts.clock import clear_replay_clock
 from contracts.errors import BraidError
+from contracts.provenance import provenance
 from contracts.settings import Settings, from_environment
 from infra.airflow.client import DagRun
 from infra.demo import load, model, replay, report, story
@@ -98,7 +99,7 @@ def run(
         identical = batch.export_again()
     backfilled = json.loads(batch.backfill_report.read_text())
     return {
-        **report.provenance(),
+        **provenance(),
         "seconds": round(progress.elapsed, 1),
         "data": _data(settings, plan, batch),
         "batch": {

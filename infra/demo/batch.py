@@ -55,7 +55,7 @@ class Batch:
         run_step(self.settings, "training-set", "feature_repo", "training-set", "--cut", cut)
 
     def train(self) -> None:
-        """The two-tower and its baselines; the best on validation becomes champion."""
+        """The two-tower and its baselines; the best that the gate lets pass becomes champion."""
         run_step(self.settings, "train", "models", "train", "--cut", self.plan.backfill_to.isoformat())
 
     def daily(self, cut: date, price_factor: int = 1) -> DagRun:

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
-import subprocess
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +11,7 @@ import jinja2
 from rich.console import Console
 from rich.table import Table
 
-from contracts.settings import ROOT, Settings
+from contracts.settings import Settings
 from infra.demo.story import Story, ids_of
 
 Report = dict[str, Any]
@@ -28,18 +24,6 @@ class Row:
     what: str
     seen: str
     meaning: str
-
-
-def provenance() -> Report:
-    """Commit, machine and time, as every report carries them."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    return {
-        "commit": commit.stdout.strip() or "unknown",
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
-        "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
 
 
 def rows_of(report: Report) -> list[Row]:

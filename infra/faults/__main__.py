@@ -18,9 +18,9 @@ from typing import Any
 
 from contracts.errors import BraidError
 from contracts.logs import RoomLog
+from contracts.provenance import provenance
 from contracts.settings import ROOT, Settings, from_environment
 from infra.demo.plan import HOW_TO_GET_THE_DATA
-from infra.demo.report import provenance
 from infra.faults import cost, trial
 from infra.faults.fault import DEFAULT_DAY, Fault, read_faults
 from infra.faults.generated import day_faults

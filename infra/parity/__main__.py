@@ -15,11 +15,11 @@ from contracts.clock import clear_replay_clock
 from contracts.cuts import days_between
 from contracts.errors import BraidError
 from contracts.features import SESSION, SHOPPER, USER
+from contracts.provenance import provenance
 from contracts.settings import PORTS, TOPICS, Settings, from_environment
 from infra.clean import clean
 from infra.demo.process import run_step
 from infra.demo.progress import Progress
-from infra.demo.report import provenance
 from infra.demo.topics import wait_until_passed
 from infra.parity.compare import Compared
 from infra.parity.consent import consent_figures

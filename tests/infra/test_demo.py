@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from contracts.provenance import provenance
 from contracts.settings import Settings
 from infra.demo import report
 from infra.demo.counts import Losses, lost_and_duplicated
@@ -91,7 +92,7 @@ def good_report() -> report.Report:
     refused = {**run, "state": "failed", "task_states": {"ingest": "failed"}}
     metrics = {"recall_at_20": 0.42, "ndcg_at_20": 0.2, "coverage_at_20": 0.5}
     return {
-        **report.provenance(),
+        **provenance(),
         "seconds": 600.0,
         "data": {
             "source": "online-retail",

@@ -12,13 +12,13 @@ from typing import Any
 import feast
 
 from contracts.engines import MASTER
+from contracts.provenance import provenance
 from contracts.settings import Settings
 from feature_repo.session import spark_session
 from infra.bench.batch import lake, redis_of
 from infra.bench.features import contended, figures, materialize, reads
 from infra.bench.features.plan import Plan
 from infra.demo.progress import Progress
-from infra.demo.report import provenance
 
 
 def run(settings: Settings, plan: Plan, progress: Progress) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import psutil
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from contracts.provenance import provenance
 from contracts.settings import PORTS, ROOT, TOPICS, Settings
 from flink_jobs.job import JOB_NAME
 from flink_jobs.rest import Cluster
@@ -26,7 +27,6 @@ from infra.bench.stream.crowd import Crowd
 from infra.bench.stream.figures import Batch, Leg, broken, shown, summed_up
 from infra.bench.stream.seen import BenchError, PeerRows, Stored
 from infra.demo.progress import Progress
-from infra.demo.report import provenance
 from infra.load.freshness import Watcher
 from infra.load.online import events_seen_reader
 from infra.publish import Sender
