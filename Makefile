@@ -5,7 +5,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 PYTHON := .venv/bin/python
 
-.PHONY: help setup up down status demo parity data-faults bench-batch bench-features bench-stream chaos test prove contracts-check lint clean
+.PHONY: help setup up down status demo parity data-faults bench-batch bench-features bench-stream chaos evaluate-quick evaluate test prove contracts-check lint clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name what; do printf '  make %-15s %s\n' "$$name" "$$what"; done
@@ -43,10 +43,16 @@ bench-stream: setup ## the stream from events to Redis: its rate beside a PyFlin
 chaos: setup ## the stream's processes killed under load, then every row compared; what is lost is rebuilt (about twenty minutes)
 	@$(PYTHON) -m infra.chaos
 
+evaluate-quick: setup ## our retrieval beside tuned baselines on two public data sets, small searches (at most a quarter of an hour)
+	@$(PYTHON) -m models.evaluation quick
+
+evaluate: setup ## our retrieval beside tuned baselines on the public data sets (hours)
+	@$(PYTHON) -m models.evaluation full
+
 test: setup lint ## every check: style, types, imports, then the tests with the real servers
 	@$(PYTHON) -m pytest
 
-prove: demo parity data-faults bench-batch bench-features bench-stream chaos ## the long proofs; each writes a report under var/reports
+prove: demo parity data-faults bench-batch bench-features bench-stream chaos evaluate ## the long proofs; each writes a report under var/reports
 
 contracts-check: ## the wire's schemas against the newest ones released
 	@$(PYTHON) -m contracts.compat

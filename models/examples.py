@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ import pyarrow as pa
 from contracts.settings import Settings
 from models.decide.query import NO_ITEM, SLOTS, slots
 from models.errors import ModelsError
+from models.evaluation.cases import Interactions, Longs
 from models.tables import read_all
 
 Ints = npt.NDArray[np.int32]
@@ -37,7 +39,8 @@ class Examples:
         positions: int32[n, 50] rows of the catalog, -1 where a slot is empty; `kinds` int32[n, 50] beside it.
         labels: int32[n], the added item's row of the catalog.
         carted: int32[n, 50], rows of the items already in the session's cart, -1 beyond them.
-        sessions: int32[n], a number for each (visitor, session).
+        sessions: int32[n], a number for each (visitor, session), the later its last label the greater.
+        shoppers: int32[n], a number for each visitor.
         days: datetime64[D][n], the day of the label.
     """
 
@@ -46,14 +49,24 @@ class Examples:
     labels: Ints
     carted: Ints
     sessions: Ints
+    shoppers: Ints
     days: npt.NDArray[np.datetime64]
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def where(self, mask: npt.NDArray[np.bool_]) -> Examples:
-        """The rows that `mask` bool[n] names."""
+    def where(self, mask: Any) -> Examples:
+        """The rows that a mask or a slice names."""
         return Examples(**{field.name: getattr(self, field.name)[mask] for field in fields(self)})
+
+    def excluded(self) -> tuple[Longs, Longs]:
+        """Rows and items of what lies in the session's cart already: no candidates, as in serving."""
+        row, slot = np.nonzero(self.carted >= 0)
+        return row, self.carted[row, slot].astype(np.int64)
+
+    def interactions(self) -> Interactions:
+        """The labels as what the baselines learn from."""
+        return Interactions(self.sessions, self.labels, self.days.astype(np.int32))
 
 
 def read_examples(settings: Settings, index: Mapping[str, int], cut_on: date) -> Examples:
@@ -94,7 +107,8 @@ def examples_of(rows: pa.Table, index: Mapping[str, int]) -> Examples:
         kinds=kinds,
         labels=np.array([index[item] for item in columns["label_item_id"]], np.int32),
         carted=carted,
-        sessions=np.unique(np.array(sessions, str), return_inverse=True)[1].astype(np.int32),
+        sessions=_by_last(np.unique(np.array(sessions, str), return_inverse=True)[1]),
+        shoppers=np.unique(np.array(columns["visitor_id"], str), return_inverse=True)[1].astype(np.int32),
         days=_days(rows),
     )
 
@@ -113,6 +127,15 @@ def split(examples: Examples, cut_on: date, validation_days: int) -> tuple[Examp
             "a time split needs both; give more label days or fewer validation days"
         )
     return train, validation
+
+
+def _by_last(numbers: npt.NDArray[np.intp]) -> Ints:
+    """Numbers in the order of their last places."""
+    last = np.zeros(int(numbers.max(initial=-1)) + 1, np.int64)
+    np.maximum.at(last, numbers, np.arange(len(numbers)))
+    order = np.empty(len(last), np.int32)
+    order[np.argsort(last)] = np.arange(len(last))
+    return order[numbers]
 
 
 def _days(rows: pa.Table) -> npt.NDArray[np.datetime64]:

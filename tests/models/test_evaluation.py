@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.baselines import Knn, item_knn, popularity
+from models.baselines.item_knn import Knn, item_knn, score_knn
+from models.baselines.popularity import popularity
 from models.decide.decide import neighbour_scores
-from models.evaluation import label_ranks, masked, metrics_of, score_knn
+from models.evaluation.cases import Interactions
+from models.evaluation.metrics import Ranking
+from models.evaluation.ranking import label_ranks, masked
 from models.examples import Examples, split
 from models.files import knn_files, read_knn
 from tests.models.test_decide import snapshot
@@ -26,21 +29,36 @@ def examples(labels, sessions=None, days=None, items=(), carted=()) -> Examples:
         labels=np.array(labels, np.int32),
         carted=cart,
         sessions=np.array(sessions or range(count), np.int32),
+        shoppers=np.array(sessions or range(count), np.int32),
         days=np.array(days or ["2011-08-29"] * count, "datetime64[D]"),
     )
 
 
 def test_metrics_by_hand():
-    # Ranks 1, 3, 21: recall 2/3; NDCG (1/log2(2) + 1/log2(4) + 0) / 3 = (1 + .5) / 3.
-    metrics = metrics_of(np.array([1, 3, 21]), np.array([True, True, False, False]))
-    assert metrics.recall_at_20 == pytest.approx(2 / 3)
-    assert metrics.ndcg_at_20 == pytest.approx(0.5)
-    assert metrics.coverage_at_20 == 0.5
+    # Ranks 1, 3, 21: recall 2/3; NDCG (1/log2(2) + 1/log2(4) + 0) / 3 = (1 + .5) / 3; MRR (1 + 1/3) / 3.
+    ranking = Ranking(np.array([1, 3, 21]), np.array([[0, 1], [0, 1], [1, 0]], np.int32))
+    assert ranking.recall(20).tolist() == [1, 1, 0]
+    assert ranking.ndcg(20) == pytest.approx([1, 0.5, 0])
+    assert ranking.reciprocal(20) == pytest.approx([1, 1 / 3, 0])
+    assert ranking.coverage(4) == 0.5
+
+
+def test_novelty_and_popularity_bias_by_hand():
+    # Counts 3, 1, 0, 0: with one more each the shares are 1/2, 1/4, 1/8, 1/8, so 1, 2, 3 and 3 bits; the mean count is 1.
+    counts = np.array([3, 1, 0, 0], np.float32)
+    ranking = Ranking(np.array([1, 1]), np.array([[0, 1], [1, 2]], np.int32))
+    assert ranking.novelty(counts) == pytest.approx((1 + 2 + 2 + 3) / 4)
+    assert ranking.popularity_bias(counts) == pytest.approx((3 + 1 + 1 + 0) / 4)
 
 
 def test_ranks_count_ties_in_item_order():
     scores = np.array([[5, 7, 5, 5]], np.float32)
     assert [label_ranks(scores, np.array([item]))[0] for item in range(4)] == [2, 1, 3, 4]
+
+
+def test_a_score_that_is_no_number_is_no_good_rank():
+    scores = np.array([[np.nan, 7, 5], [4, np.nan, 5]], np.float32)
+    assert label_ranks(scores, np.array([0, 2])).tolist() == [3, 2]
 
 
 def test_the_cart_is_masked_but_for_a_label_that_is_added_again():
@@ -56,13 +74,14 @@ def test_the_split_is_by_day():
 
 def test_popularity_counts_the_last_30_days():
     days = ["2011-07-30", "2011-07-31", "2011-08-29"]
-    assert popularity(examples([0, 1, 1], days=days), 3).tolist() == [0, 2, 0]
+    assert popularity(examples([0, 1, 1], days=days).interactions(), 3).tolist() == [0, 2, 0]
 
 
 def test_item_knn_by_hand():
     # Baskets {0, 1, 2, 3} (weight 1/2), {0} and {1} (weight 1); item 4 is in none.
     # Of item 0: own weight 1 + 1/2; with 1: .5 / sqrt(1.5 * 1.5) = 1/3; with 2 or 3: .5 / sqrt(1.5 * .5) = .577.
-    knn = item_knn(examples([0, 1, 2, 3, 0, 1], sessions=[0, 0, 0, 0, 1, 2]), 5, neighbours=4)
+    sessions, taken = np.array([0, 0, 0, 0, 1, 2], np.int32), np.array([0, 1, 2, 3, 0, 1], np.int32)
+    knn = item_knn(Interactions(sessions, taken, taken), 5, neighbours=4)
     assert knn.neighbours[0].tolist() == [2, 3, 1, -1]
     assert knn.scores[0] == pytest.approx([0.57735, 0.57735, 1 / 3, 0], abs=1e-5)
     assert knn.neighbours[4].tolist() == [-1] * 4

@@ -1,0 +1,114 @@
+"""The public data sets: every baseline tuned on validation under one budget, then fitted fully and tested beside ours."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from models.evaluation.cases import Cases, Dataset, Interactions, NextItem
+from models.evaluation.figures import recall_by_slice
+from models.evaluation.intervals import interval, paired_difference
+from models.evaluation.metrics import Doubles, Ranking
+from models.evaluation.ranking import Score, rank
+from models.evaluation.search import Budget, Method, Params, tune
+from models.evaluation.slices import slices_of
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """One model's test."""
+
+    name: str
+    ranking: Ranking
+    about: Mapping[str, Any]
+
+
+def run_method(dataset: Dataset, method: Method, budget: Budget, asked: int | None, seed: int = 0) -> Tested:
+    """Tune on (at most `asked` cases of) the validation, fit on the training data, rank the test."""
+    validation = sample(dataset.validation, asked, seed)
+    learned = Interactions.of(dataset.tuning_train)
+
+    def value_of(params: Params) -> float:
+        return tuned_by(dataset, rank(method.fit(learned, dataset.items, params), validation))
+
+    tuned = tune(method, value_of, budget, seed)
+    began = time.perf_counter()
+    score = method.fit(Interactions.of(dataset.train), dataset.items, tuned.params)
+    about = {"search": tuned.as_dict(), "fit_seconds": round(time.perf_counter() - began, 1)}
+    return tested(dataset, method.name, score, about)
+
+
+def tested(dataset: Dataset, name: str, score: Score[Cases], about: Mapping[str, Any]) -> Tested:
+    """Rank the test."""
+    return Tested(name, rank(score, dataset.test), about)
+
+
+def tuned_by(dataset: Dataset, ranking: Ranking) -> float:
+    """The figure that searches maximize: the last of the data set's measures."""
+    return float(values_of(ranking, list(dataset.measures.values())[-1]).mean())
+
+
+def values_of(ranking: Ranking, measure: tuple[str, int]) -> Doubles:
+    """float64[n]: the measure of each case."""
+    name, k = measure
+    found: Doubles = getattr(ranking, name)(k)
+    return found
+
+
+def sample(cases: NextItem, count: int | None, seed: int) -> NextItem:
+    """At most `count` cases, drawn without replacement."""
+    if count is None or len(cases) <= count:
+        return cases
+    drawn = np.random.default_rng(seed).choice(len(cases), count, replace=False)
+    return cases.where(np.sort(drawn))
+
+
+def summary(dataset: Dataset, found: Sequence[Tested]) -> dict[str, Any]:
+    """The report of one data set: each model's measures with intervals, slices, and the first held against the others."""
+    counts = Interactions.of(dataset.train).counts(dataset.items)
+    shoppers = dataset.test.shoppers
+    # Leave one out tests shoppers that were trained on; sessions are new.
+    slices = slices_of(dataset.test, counts, np.full(len(dataset.test), dataset.test.masks_history))
+    report: dict[str, Any] = {"published": dataset.published, "facts": facts(dataset)}
+    for one in found:
+        report[one.name] = {
+            **_measured(one.ranking, dataset),
+            "coverage_at_20": round(one.ranking.coverage(dataset.items), 4),
+            "novelty_at_20": round(one.ranking.novelty(counts), 3),
+            "popularity_bias_at_20": round(one.ranking.popularity_bias(counts), 3),
+            "slices": recall_by_slice(one.ranking, shoppers, slices),
+            **one.about,
+        }
+    report["differences"] = {
+        key: {
+            other.name: paired_difference(
+                values_of(found[0].ranking, measure), values_of(other.ranking, measure), shoppers
+            ).as_dict()
+            for other in found[1:]
+        }
+        for key, measure in dataset.measures.items()
+    }
+    return report
+
+
+def _measured(ranking: Ranking, dataset: Dataset) -> dict[str, Any]:
+    """Each measure, and its interval beside it."""
+    found: dict[str, Any] = {}
+    for key, measure in dataset.measures.items():
+        told = interval(values_of(ranking, measure), dataset.test.shoppers)
+        found |= {key: round(told.mean, 5), f"{key}_interval": told.as_dict()}
+    return found
+
+
+def facts(dataset: Dataset) -> dict[str, int]:
+    """How large the data set is."""
+    return {
+        "items": dataset.items,
+        "sequences": len(dataset.train),
+        "events": len(dataset.train.values),
+        "test_cases": len(dataset.test),
+    }
