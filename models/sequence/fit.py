@@ -1,0 +1,159 @@
+"""Fits the towers on sequences: every item of a sequence is the label of what precedes it.
+
+Batches hold sequences of like length, so that little of them is padding; everything random follows from the seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from models.evaluation.cases import Cases, Floats, Ints, Ragged
+from models.evaluation.ranking import Score
+from models.keras2 import tf
+from models.sequence.losses import proposal, sampled_softmax
+from models.sequence.towers import ItemTower, QueryTower, Shape, item_slots, oldest_first
+
+LENGTHS = (4, 8, 16, 32)
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How training runs.
+
+    Attributes:
+        tokens: of a batch, about; a batch of short sequences has more of them.
+        uniform: candidates drawn uniformly; `in_batch`: labels drawn from the batch.
+        patience: epochs without a better validation after which the best weights are kept.
+    """
+
+    epochs: int = 60
+    tokens: int = 2048
+    learning_rate: float = 1e-3
+    uniform: int = 512
+    in_batch: int = 0
+    temperature: float = 1.0
+    weight_decay: float = 0.0
+    warmup: int = 200
+    patience: int = 5
+    seed: int = 0
+    shape: Shape = field(default_factory=Shape)
+
+
+@dataclass(slots=True)
+class Towers:
+    """Both towers, trained."""
+
+    items: ItemTower
+    query: QueryTower
+
+    def score(self) -> Score[Cases]:
+        """Dot products of each case's query with every item."""
+        vectors = self.items(None)
+
+        @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
+        def queries(positions: tf.Tensor) -> tf.Tensor:
+            return self.query(item_slots(vectors, positions))[:, -1]
+
+        def score(cases: Cases) -> Floats:
+            found = queries(oldest_first(cases.positions[:, : self.query.shape.slots]))
+            scores: Floats = tf.matmul(found, vectors, transpose_b=True).numpy()
+            return scores
+
+        return score
+
+
+def fit_towers(
+    train: Ragged,
+    items: int,
+    attributes: Ragged | None,
+    fit: Fit,
+    after_epoch: Callable[[int, Towers, float], bool] = lambda epoch, towers, loss: True,
+) -> Towers:
+    """Train; after each epoch `after_epoch` (its number, the towers, the mean loss) says whether to go on."""
+    tf.keras.utils.set_random_seed(fit.seed)
+    towers = Towers(
+        ItemTower(items, attributes if fit.shape.attributes else None, fit.shape.dim), QueryTower(fit.shape)
+    )
+    share = np.bincount(train.values, minlength=items).astype(np.float32)
+    step = _step(towers, tf.constant(share / share.sum()), items, fit)
+    chance = np.random.default_rng(fit.seed)
+    sequences = _padded(train, fit.shape.slots + 1)
+    for epoch in range(fit.epochs):
+        losses = [step(tf.constant(batch)) for batch in _batches(sequences, fit.tokens, chance)]
+        if not after_epoch(epoch, towers, float(np.mean([loss.numpy() for loss in losses]))):
+            break
+    return towers
+
+
+def _step(towers: Towers, share: tf.Tensor, items: int, fit: Fit) -> Callable[[tf.Tensor], tf.Tensor]:
+    optimizer = tf.keras.optimizers.Adam(
+        _Warmup(fit.learning_rate, fit.warmup), beta_2=0.98, weight_decay=fit.weight_decay or None
+    )
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None), tf.int32)])  # type: ignore[untyped-decorator]
+    def step(batch: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            vectors = towers.items(None)
+            queries = towers.query(item_slots(vectors, batch[:, :-1]), training=True)
+            asked = tf.where((batch[:, :-1] >= 0) & (batch[:, 1:] >= 0))
+            labels = tf.gather_nd(batch[:, 1:], asked)
+            candidates = tf.random.uniform([fit.uniform], 0, items, tf.int32)
+            if fit.in_batch:
+                drawn = tf.random.uniform([fit.in_batch], 0, tf.shape(labels)[0], tf.int32)
+                candidates = tf.concat([tf.gather(labels, drawn), candidates], axis=0)
+            expected = (fit.uniform + fit.in_batch) * proposal(
+                tf.gather(share, candidates), fit.in_batch, fit.uniform, items
+            )
+            loss = sampled_softmax(
+                tf.gather_nd(queries, asked) / fit.temperature,
+                labels,
+                own=tf.gather(vectors, labels),
+                candidates=candidates,
+                vectors=tf.gather(vectors, candidates),
+                expected=expected,
+            )
+        weights = towers.items.trainable_variables + towers.query.trainable_variables
+        optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
+        return loss
+
+    found: Callable[[tf.Tensor], tf.Tensor] = step
+    return found
+
+
+class _Warmup(tf.keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+    """From 0 up to the rate within the first steps."""
+
+    def __init__(self, rate: float, steps: int) -> None:
+        self.rate, self.steps = rate, steps
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        return self.rate * tf.minimum(1.0, (tf.cast(step, tf.float32) + 1) / max(self.steps, 1))
+
+    def get_config(self) -> dict[str, float]:
+        return {"rate": self.rate, "steps": self.steps}
+
+
+def _padded(train: Ragged, slots: int) -> list[Ints]:
+    """The sequences' last `slots` items by length: int32[n, length] arrays, oldest first, -1 before them."""
+    lengths = np.minimum(train.lengths, slots)
+    found, least = [], 2
+    for longest in (*(length for length in LENGTHS if length < slots), slots):
+        rows = train.where((lengths >= least) & (lengths <= longest))
+        if len(rows):
+            found.append(oldest_first(rows.newest(longest)))
+        least = longest + 1
+    return found
+
+
+def _batches(sequences: list[Ints], tokens: int, chance: np.random.Generator) -> Iterator[Ints]:
+    """The sequences in a new order, those of like length together."""
+    batches = []
+    for rows in sequences:
+        size = max(1, tokens // rows.shape[1])
+        order = chance.permutation(len(rows))
+        batches += [rows[order[start : start + size]] for start in range(0, len(rows), size)]
+    for number in chance.permutation(len(batches)):
+        yield batches[number]
