@@ -1,8 +1,9 @@
 """# train: a new model from the newest cut
 
 **training-set** (Feast's point-in-time join of the label rows) → **train** (two-tower, item-kNN and popularity on one
-time split; MLflow holds the run). The best of this run on validation becomes `champion`, a baseline included; the next
-`daily` run embeds and publishes it. It is not compared with the incumbent, which a later step may add. Due on Mondays at 06:00 UTC, after the daily run, for Sunday's cut.
+time split; MLflow holds the run). The gate holds the two-tower against what serves and against both baselines; of what passes the best
+becomes `champion`, a baseline included, and the next `daily` run embeds and publishes it. Where nothing passes, what serves stays. Due on
+Mondays at 06:00 UTC, after the daily run, for Sunday's cut.
 
 ## When a task fails
 
@@ -11,9 +12,9 @@ task's log names the cause. The alias moves last, so after a failed run the shop
 
 - **training-set**: a table is missing → run `daily` (or the backfill) for the cut, clear the task. Out of memory →
   more executors, clear the task.
-- **train**: MLflow's store away → start it, clear the task. The new champion is worse than the one before (compare
-  both runs' Recall@20 in MLflow) → that is no failure: point the alias `champion` of `braid-retrieval` back at the
-  version before, and run `daily` for the newest cut.
+- **train**: MLflow's store away → start it, clear the task. The two-tower was refused (alias `challenger`; `var/reports/train.json` and its
+  card say why) → that is no failure. The new champion is worse in the shop → `python -m models rollback`, and run `daily` for the newest cut.
+  The champion has learned from this cut's validation days → train a later cut, or promote an older version first.
 
 ## A refused day
 
@@ -24,7 +25,7 @@ A refused day is missing in silver, and so in the examples. Training may go on w
 - Now, on the newest cut: `airflow dags trigger train`
 - On a cut of your choice: `python -m infra.airflow train --cut 2011-08-29`, or
   `airflow dags trigger train --conf '{"cut": "2011-08-29"}'`
-- Training the same cut twice gives two runs in MLflow; the alias points at the best of the later one.
+- Training the same cut twice gives two runs in MLflow; the second is held against the first.
 """
 
 from __future__ import annotations

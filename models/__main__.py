@@ -1,23 +1,23 @@
-"""`python -m models train --cut D | embed --cut D | publish --cut D`."""
+"""`python -m models train|embed|publish --cut D`, and `list | compare A B | promote V | rollback` of what is registered."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from contracts.clock import to_rfc3339
 from contracts.errors import BraidError
 from contracts.logs import RoomLog
+from contracts.provenance import provenance
 from contracts.settings import Settings, from_environment
+from models.errors import ModelsError
 
 log = RoomLog("models")
+SHOWN = ("recall_at_20", "ndcg_at_20", "coverage_at_20")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,29 +27,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         command(arguments, from_environment())
     except BraidError as error:
-        log(f"{arguments.command} failed", cut=arguments.cut, error=str(error))
+        log(f"{arguments.command} failed", cut=getattr(arguments, "cut", None), error=str(error))
         return 1
     return 0
 
 
 def run_train(arguments: argparse.Namespace, settings: Settings) -> None:
-    """Fit and measure the candidates, register them, and report in `reports/train.json`."""
+    """Fit, measure and judge the candidates, register them, and report in `reports/train.json`."""
     started = time.perf_counter()
-    from models.registry import register
+    from models.registry import register, standing
     from models.train import Fit
     from models.training import train_candidates
 
     fit = Fit(seed=arguments.seed, epochs=arguments.epochs)
-    training = train_candidates(settings, arguments.cut, arguments.validation_days, fit)
+    incumbent = standing(settings)
+    training = train_candidates(settings, arguments.cut, arguments.validation_days, fit, incumbent)
     run_id = register(settings, training)
+    serves = training.promoted.kind if training.promoted else "incumbent"
     report: dict[str, Any] = {
-        "made_at": to_rfc3339(settings.clock().now()),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
+        **provenance(),
         "cut": str(arguments.cut),
         "run_id": run_id,
-        "serves": training.best.kind,
-        "recall_at_20": training.best.metrics.recall_at_20,
-        "candidates": {candidate.kind: candidate.metrics.as_dict() for candidate in training.candidates},
+        "serves": serves,
+        "recall_at_20": training.serving["recall_at_20"],
+        "incumbent": training.incumbent,
+        "candidates": {candidate.kind: dict(candidate.figures) for candidate in training.candidates},
+        "slices": {candidate.kind: dict(candidate.slices) for candidate in training.candidates},
+        "comparisons": {
+            c.kind: [one.as_dict() for one in c.verdict.comparisons] for c in training.candidates if c.verdict
+        },
+        "refused": {c.kind: c.verdict.reasons for c in training.candidates if c.verdict and not c.passes},
         "params": dict(training.params),
         "seconds": round(time.perf_counter() - started, 1),
     }
@@ -78,6 +85,51 @@ def run_publish(arguments: argparse.Namespace, settings: Settings) -> None:
     log("published", cut=arguments.cut, model_version=serves.model_version, version=version)
 
 
+def run_list(arguments: argparse.Namespace, settings: Settings) -> None:
+    """Every registered version, newest first, with its aliases and figures."""
+    from models.registry import versions
+
+    _show(versions(settings), ("version", "alias", "kind", "cut", "passes", *SHOWN))
+
+
+def run_compare(arguments: argparse.Namespace, settings: Settings) -> None:
+    """The figures of two versions side by side; each is of its own validation days."""
+    from models.registry import versions
+
+    found = {row["version"]: row for row in versions(settings)}
+    for version in (arguments.first, arguments.second):
+        if version not in found:
+            raise ModelsError(f"there is no version {version}: see `python -m models list`")
+    first, second = found[arguments.first], found[arguments.second]
+    names = [name for name in first if name in second and name != "version"]
+    rows = [{"": name, arguments.first: first[name], arguments.second: second[name]} for name in names]
+    _show(rows, ("", arguments.first, arguments.second))
+
+
+def run_promote(arguments: argparse.Namespace, settings: Settings) -> None:
+    """Let `champion` name this version, whatever the gate said; the next embed and publish serve it."""
+    from models.registry import point
+
+    point(settings, arguments.version)
+    log("promoted", version=arguments.version)
+
+
+def run_rollback(arguments: argparse.Namespace, settings: Settings) -> None:
+    """Let `champion` name again what it named before."""
+    from models.registry import roll_back
+
+    log("rolled back", version=roll_back(settings))
+
+
+def _show(rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> None:
+    cells = [list(columns), *([row.get(name, "") for name in columns] for row in rows)]
+    widths = [max(len(line[n]) for line in cells) for n in range(len(columns))]
+    for line in cells:
+        sys.stdout.write(
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n"
+        )
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="models", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -85,6 +137,15 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=run.__doc__)
         command.add_argument("--cut", type=date.fromisoformat, required=True, metavar="DATE")
         command.set_defaults(run=run)
+    for name, run in (("list", run_list), ("rollback", run_rollback)):
+        commands.add_parser(name, help=run.__doc__).set_defaults(run=run)
+    compare = commands.add_parser("compare", help=run_compare.__doc__)
+    compare.add_argument("first")
+    compare.add_argument("second")
+    compare.set_defaults(run=run_compare)
+    promote = commands.add_parser("promote", help=run_promote.__doc__)
+    promote.add_argument("version")
+    promote.set_defaults(run=run_promote)
     train = commands.choices["train"]
     train.add_argument("--validation-days", type=int, default=7)
     train.add_argument("--epochs", type=int, default=6)

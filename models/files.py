@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from models.baselines import Floats, Knn
+from models.baselines.item_knn import Knn
 from models.decide.query import NO_ITEM
+from models.evaluation.cases import Floats
 
 VOCABULARY = "vocabulary.json"
 ITEMS = "items.json"

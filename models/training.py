@@ -1,28 +1,55 @@
-"""One training: the three candidates on the same rows, measured on the same validation days."""
+"""One training: the candidates on the same rows, measured on the same validation days, judged against what serves."""
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, timedelta
 
 import numpy as np
 
 from contracts.settings import Settings
 from models import files
-from models.baselines import item_knn, popularity
+from models.baselines.item_knn import item_knn, score_knn
+from models.baselines.popularity import popularity, score_popularity
 from models.catalog import Catalog, item_features, read_catalog_at, vocabulary_of
-from models.evaluation import evaluate, score_knn, score_popularity, score_vectors
+from models.errors import ModelsError
+from models.evaluation.cases import Floats
+from models.evaluation.figures import figures_of, recall_by_slice
+from models.evaluation.metrics import Ranking
+from models.evaluation.ranking import Score, rank
+from models.evaluation.slices import slices_of
 from models.examples import Examples, read_examples, split
-from models.registry import Candidate, Training
+from models.gate import judge
+from models.incumbent import incumbent_score
+from models.registry import VALIDATED_FROM, Candidate, Champion, Training
 from models.train import Fit, fit_two_tower, query_of
 
+INCUMBENT = "incumbent"
 
-def train_candidates(settings: Settings, cut_on: date, validation_days: int, fit: Fit) -> Training:
-    """Read the cut's catalog and the training set, fit and measure; nothing is written."""
+
+def train_candidates(
+    settings: Settings, cut_on: date, validation_days: int, fit: Fit, incumbent: Champion | None = None
+) -> Training:
+    """Read the cut's catalog and the training set, fit, measure and judge; nothing is written.
+
+    Raises:
+        ModelsError: there is nothing to train on or to validate with, or the incumbent has learned from the validation days.
+    """
     catalog = read_catalog_at(settings, cut_on)
     examples = read_examples(settings, catalog.index, cut_on)
     train, validation = split(examples, cut_on, validation_days)
-    candidates = [two_tower(catalog, train, validation, fit), *baselines(catalog, train, validation)]
-    params = {
+    first = cut_on - timedelta(days=validation_days - 1)
+    if incumbent and incumbent.validated_from and incumbent.validated_from > first:
+        raise ModelsError(
+            f"{incumbent.model_version} has learned from days before {incumbent.validated_from}, so {first} to {cut_on} cannot judge it: "
+            "train a later cut, or promote an older version first (python -m models list)"
+        )
+    fitted = [two_tower(catalog, train, fit), *baselines(catalog, train)]
+    counts = popularity(train.interactions(), len(catalog.ids))
+    standing = incumbent_score(incumbent, catalog, counts) if incumbent else None
+    candidates, stands = measured(fitted, standing, train, validation, len(catalog.ids))
+    params: dict[str, str | int | float] = {
         "train_examples": len(train),
         "validation_examples": len(validation),
         "validation_days": validation_days,
@@ -33,38 +60,85 @@ def train_candidates(settings: Settings, cut_on: date, validation_days: int, fit
         "seed": fit.seed,
         "temperature": fit.shape.temperature,
         "uniform_negatives": fit.shape.uniform_negatives,
+        "incumbent": incumbent.model_version if incumbent else "none",
+        VALIDATED_FROM: str(first),
     }
-    return Training(cut_on, params, candidates)
+    return Training(cut_on, params, candidates, stands)
 
 
-def two_tower(catalog: Catalog, train: Examples, validation: Examples, fit: Fit) -> Candidate:
+Fitted = tuple[Candidate, Score[Examples]]
+
+
+def measured(
+    fitted: Sequence[Fitted],
+    incumbent: Score[Examples] | None,
+    train: Examples,
+    validation: Examples,
+    items: int,
+) -> tuple[list[Candidate], dict[str, float] | None]:
+    """The candidates with their figures and the gate's verdicts, and the incumbent's figures.
+
+    A model is held against the incumbent and every baseline, a baseline against the incumbent alone.
+    """
+    counts = train.interactions().counts(items)
+    slices = slices_of(validation, counts, np.isin(validation.shoppers, train.shoppers))
+    rankings = {candidate.kind: rank(score, validation) for candidate, score in fitted}
+    standing: dict[str, Ranking] = {INCUMBENT: rank(incumbent, validation)} if incumbent else {}
+    found = []
+    for candidate, _ in fitted:
+        ranking = rankings[candidate.kind]
+        rivals = dict(standing)
+        if candidate.kind == "two_tower":
+            rivals |= {kind: theirs for kind, theirs in rankings.items() if kind != "two_tower"}
+        found.append(
+            replace(
+                candidate,
+                figures=figures_of(ranking, counts),
+                slices=recall_by_slice(ranking, validation.shoppers, slices),
+                verdict=judge(
+                    candidate.kind,
+                    ranking,
+                    rivals,
+                    validation.shoppers,
+                    slices,
+                    may_leak=candidate.kind == "two_tower",
+                )
+                if rivals
+                else None,
+            )
+        )
+    return found, figures_of(standing[INCUMBENT], counts) if standing else None
+
+
+def two_tower(catalog: Catalog, train: Examples, fit: Fit) -> Fitted:
     """The trained towers as LiteRT files, with the ids that the item tower knows."""
     from models.export import item_tower_file, query_tower_file
 
     vocabulary = vocabulary_of([catalog.ids[row] for row in np.unique(train.labels)])
     model = fit_two_tower(train, item_features(catalog, vocabulary), len(vocabulary), fit)
     vectors = model.item_vectors().numpy()
-    counts = popularity(train, len(catalog.ids))
-    metrics = evaluate(score_vectors(query_of(model, vectors), vectors, counts), validation, len(catalog.ids))
+    counts = popularity(train.interactions(), len(catalog.ids))
     content = {
         files.QUERY_TOWER: query_tower_file(model.query_tower),
         files.ITEM_TOWER: item_tower_file(model.item_tower),
         files.VOCABULARY: files.to_json(vocabulary),
     }
-    return Candidate("two_tower", metrics, content)
+    query = query_of(model, vectors)
+
+    def score(examples: Examples) -> Floats:
+        """Dot products; without any item, popularity, as in serving."""
+        nothing = (examples.kinds == 0).all(axis=1)
+        return np.where(nothing[:, None], counts[None, :], query(examples) @ vectors.T).astype(np.float32)
+
+    return Candidate("two_tower", {}, content), score
 
 
-def baselines(catalog: Catalog, train: Examples, validation: Examples) -> list[Candidate]:
+def baselines(catalog: Catalog, train: Examples) -> list[Fitted]:
     """Item-kNN and popularity."""
     items = len(catalog.ids)
-    counts, knn = popularity(train, items), item_knn(train, items)
+    interactions = train.interactions()
+    counts, knn = popularity(interactions, items), item_knn(interactions, items)
     return [
-        Candidate(
-            "item_knn", evaluate(score_knn(knn, counts), validation, items), files.knn_files(catalog.ids, knn)
-        ),
-        Candidate(
-            "popularity",
-            evaluate(score_popularity(counts), validation, items),
-            files.popularity_files(catalog.ids, counts),
-        ),
+        (Candidate("item_knn", {}, files.knn_files(catalog.ids, knn)), score_knn(knn, counts)),
+        (Candidate("popularity", {}, files.popularity_files(catalog.ids, counts)), score_popularity(counts)),
     ]

@@ -1,0 +1,97 @@
+"""Which candidate of a training may serve: none that is worse than what serves or than a cheap baseline.
+
+```
+two_tower ─ judged against every baseline and the incumbent ─ passes ─► serves
+                        │ fails                                             ▲
+                        └──────────────► the best baseline, judged against ─┘
+                                         what serves now
+```
+
+A candidate is refused where its Recall@20 is worse by the paired interval over all cases, or on any slice by more than
+`MARGIN`; where a slice holds too few shoppers nothing is told of it. A model whose Recall@20 is more than `TOO_GOOD` times the best
+baseline's is refused as well: gains of that size are leaks. (Smaller leaks it cannot see, nor any beside baselines above one half.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from models.evaluation.cases import Ints, Mask
+from models.evaluation.intervals import Interval, paired_difference
+from models.evaluation.metrics import Ranking
+
+MARGIN = 0.02
+TOO_GOOD = 2.0
+SHOPPERS_AT_LEAST = 30
+K = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A candidate beside one rival, over all cases (`slice` is `all`) or a slice of them."""
+
+    rival: str
+    slice: str
+    cases: int
+    difference: Interval
+    worse: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        about = {"rival": self.rival, "slice": self.slice, "cases": self.cases, "worse": self.worse}
+        return {**about, **self.difference.as_dict()}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether a candidate may serve, and why not."""
+
+    candidate: str
+    comparisons: Sequence[Comparison]
+    too_good: bool
+
+    @property
+    def passes(self) -> bool:
+        return not self.too_good and not any(found.worse for found in self.comparisons)
+
+    @property
+    def reasons(self) -> list[str]:
+        """One line each."""
+        found = [
+            f"{c.slice}: Recall@{K} {c.difference.mean:+.4f} ({c.difference.low:+.4f} … {c.difference.high:+.4f}) "
+            f"beside {c.rival}, {c.cases} cases"
+            for c in self.comparisons
+            if c.worse
+        ]
+        if self.too_good:
+            found.append(f"Recall@{K} more than {TOO_GOOD:g} times the best rival's: look for a leak")
+        return found
+
+
+def judge(
+    candidate: str,
+    ranking: Ranking,
+    rivals: Mapping[str, Ranking],
+    shoppers: Ints,
+    slices: Mapping[str, Mask],
+    *,
+    may_leak: bool = True,
+) -> Verdict:
+    """Hold one candidate against its rivals; all rankings are of the same cases, shoppers int32[n].
+
+    Args:
+        may_leak: whether a gain may be too good; of a counted baseline beside whatever serves it may not.
+    """
+    comparisons = []
+    for rival, theirs in rivals.items():
+        overall = paired_difference(ranking.recall(K), theirs.recall(K), shoppers)
+        comparisons.append(Comparison(rival, "all", len(shoppers), overall, overall.high < 0))
+        for name, mask in slices.items():
+            if len(np.unique(shoppers[mask])) >= SHOPPERS_AT_LEAST:
+                found = paired_difference(ranking.recall(K)[mask], theirs.recall(K)[mask], shoppers[mask])
+                comparisons.append(Comparison(rival, name, int(mask.sum()), found, found.high < -MARGIN))
+    best = max(theirs.recall(K).mean() for theirs in rivals.values())
+    return Verdict(candidate, comparisons, may_leak and bool(ranking.recall(K).mean() > TOO_GOOD * best > 0))

@@ -1,0 +1,35 @@
+"""The champion's scores on today's cases, from its own registered files: what a new candidate must not be worse than."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from models import files
+from models.baselines.item_knn import score_knn
+from models.baselines.popularity import score_popularity
+from models.catalog import Catalog
+from models.decide.artifacts import QueryTower, tower_query
+from models.embed import catalog_vectors
+from models.evaluation.cases import Floats
+from models.evaluation.ranking import Score
+from models.examples import Examples
+from models.registry import Champion
+
+
+def incumbent_score(champion: Champion, catalog: Catalog, counts: Floats) -> Score[Examples]:
+    """Scores as the champion serves them; `counts` float32[items] is today's popularity."""
+    if champion.kind == "item_knn":
+        return score_knn(files.read_knn(champion.folders["item_knn"], catalog.index), counts)
+    if champion.kind == "popularity":
+        return score_popularity(counts)
+    folder = champion.folders["two_tower"]
+    vectors = catalog_vectors(folder, catalog)
+    query = tower_query(QueryTower(folder / files.QUERY_TOWER), vectors)
+
+    def score(examples: Examples) -> Floats:
+        found = np.broadcast_to(counts, (len(examples), len(counts))).copy()
+        for row in np.flatnonzero((examples.kinds != 0).any(axis=1)):
+            found[row] = vectors @ query(examples.positions[row], examples.kinds[row])
+        return found
+
+    return score
