@@ -22,7 +22,7 @@ def test_a_seed_is_a_schedule_and_every_target_has_its_turn() -> None:
 
 def test_what_is_not_kept_is_said() -> None:
     kept: dict[str, Any] = {
-        "kills": 24, "kills_in_checkpoint": 6, "events_per_second": 1999.0, "lost": 0, "duplicated": 0,
+        "kills": 24, "kills_in_checkpoint": 6, "events_per_second": 2049.0, "lost": 0, "duplicated": 0,
         "state_differences": 0, "recovery_s": {"p50": 9.0, "p95": 30.0},
     }  # fmt: skip
     assert broken(Plan(1), kept, {"differences": 0}) == []
