@@ -12,6 +12,7 @@ from contracts.settings import Settings
 from models import files
 from models.baselines.item_knn import item_knn, score_knn
 from models.baselines.popularity import popularity, score_popularity
+from models.baselines.recent import score_recent
 from models.catalog import Catalog, item_features, read_catalog_at, vocabulary_of
 from models.errors import ModelsError
 from models.evaluation.cases import Floats
@@ -84,12 +85,14 @@ def measured(
     slices = slices_of(validation, counts, np.isin(validation.shoppers, train.shoppers))
     rankings = {candidate.kind: rank(score, validation) for candidate, score in fitted}
     standing: dict[str, Ranking] = {INCUMBENT: rank(incumbent, validation)} if incumbent else {}
+    cheap: dict[str, Ranking] = {kind: ranking for kind, ranking in rankings.items() if kind != "two_tower"}
+    plain = [*cheap.values(), rank(score_recent(counts), validation)]
     found = []
     for candidate, _ in fitted:
         ranking = rankings[candidate.kind]
         rivals = dict(standing)
         if candidate.kind == "two_tower":
-            rivals |= {kind: theirs for kind, theirs in rankings.items() if kind != "two_tower"}
+            rivals |= cheap
         found.append(
             replace(
                 candidate,
@@ -101,7 +104,7 @@ def measured(
                     rivals,
                     validation.shoppers,
                     slices,
-                    may_leak=candidate.kind == "two_tower",
+                    plain=plain if candidate.kind == "two_tower" else (),
                 )
                 if rivals
                 else None,
