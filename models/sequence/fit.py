@@ -13,8 +13,9 @@ import numpy as np
 from models.evaluation.cases import Cases, Floats, Ints, Ragged
 from models.evaluation.ranking import Score
 from models.keras2 import tf
-from models.sequence.losses import proposal, sampled_softmax
+from models.sequence.losses import sampled_softmax
 from models.sequence.towers import ItemTower, QueryTower, Shape, item_slots, oldest_first
+from models.towers import proposal
 
 LENGTHS = (4, 8, 16, 32)
 

@@ -12,11 +12,6 @@ from models.keras2 import tf
 MASKED = -1e9
 
 
-def proposal(share: tf.Tensor, in_batch: int, uniform: int, items: int) -> tf.Tensor:
-    """q(i) = (B p(i) + U / N) / (B + U) of candidates with label shares p [c]."""
-    return (in_batch * share + uniform / items) / (in_batch + uniform)
-
-
 def sampled_softmax(
     queries: tf.Tensor,
     labels: tf.Tensor,

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from models.keras2 import tf
-from models.sequence.losses import proposal, sampled_softmax
+from models.sequence.losses import sampled_softmax
+from models.towers import proposal
 
 ITEMS = 4
 
