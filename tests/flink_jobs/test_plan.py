@@ -36,7 +36,7 @@ def test_nothing_is_retracted(plan: str) -> None:
     assert aggregates == ["I,UA"] * 3  # session, shopper, consent
     assert set(below) == {"I"}
     # A window's row is written once, when it has passed.
-    assert re.findall(r"GlobalWindowAggregate\(.*changelogMode=\[([A-Z,]+)\]", plan) == ["I"] * 2
+    assert re.findall(r" WindowAggregate\(.*changelogMode=\[([A-Z,]+)\]", plan) == ["I"] * 2
     assert "upsertMaterialize" not in plan
     assert "ChangelogNormalize" not in plan
 
