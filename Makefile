@@ -5,7 +5,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 PYTHON := .venv/bin/python
 
-.PHONY: help setup up down status demo parity data-faults bench-batch bench-features bench-stream chaos evaluate-quick evaluate test prove contracts-check lint clean
+.PHONY: help setup up down status demo parity data-faults bench-batch bench-features bench-stream chaos evaluate-quick evaluate evaluate-final test prove contracts-check lint clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name what; do printf '  make %-15s %s\n' "$$name" "$$what"; done
@@ -46,8 +46,13 @@ chaos: setup ## the stream's processes killed under load, then every row compare
 evaluate-quick: setup ## our retrieval beside tuned baselines on two public data sets, small searches (at most a quarter of an hour)
 	@$(PYTHON) -m models.evaluation quick
 
-evaluate: setup ## our retrieval beside tuned baselines on the public data sets (hours)
+evaluate: setup ## our retrieval beside tuned baselines on the public data sets and on the shop's August (hours)
+	@$(PYTHON) -m infra.evaluation --cut 2011-08-31
 	@$(PYTHON) -m models.evaluation full
+
+evaluate-final: setup ## what `evaluate` chose, on the shop's September; each opening is recorded
+	@$(PYTHON) -m infra.evaluation --cut 2011-09-30
+	@$(PYTHON) -m models.evaluation final
 
 test: setup lint ## every check: style, types, imports, then the tests with the real servers
 	@$(PYTHON) -m pytest

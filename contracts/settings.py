@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -141,6 +141,11 @@ class Settings:
     @property
     def logs(self) -> Path:
         return self.var / "logs"
+
+    @property
+    def evaluation(self) -> Settings:
+        """The same settings over the lake that the evaluation reads, apart from what serves."""
+        return replace(self, var=self.var / "evaluation")
 
     @property
     def reports(self) -> Path:

@@ -24,6 +24,7 @@ from models.examples import Examples, read_examples, split
 from models.gate import judge
 from models.incumbent import incumbent_score
 from models.registry import VALIDATED_FROM, Candidate, Champion, Training
+from models.towers import TwoTower
 from models.train import Fit, fit_two_tower, query_of
 
 INCUMBENT = "incumbent"
@@ -117,23 +118,33 @@ def two_tower(catalog: Catalog, train: Examples, fit: Fit) -> Fitted:
     """The trained towers as LiteRT files, with the ids that the item tower knows."""
     from models.export import item_tower_file, query_tower_file
 
-    vocabulary = vocabulary_of([catalog.ids[row] for row in np.unique(train.labels)])
+    vocabulary = trained_vocabulary(catalog, train)
     model = fit_two_tower(train, item_features(catalog, vocabulary), len(vocabulary), fit)
-    vectors = model.item_vectors().numpy()
-    counts = popularity(train.interactions(), len(catalog.ids))
     content = {
         files.QUERY_TOWER: query_tower_file(model.query_tower),
         files.ITEM_TOWER: item_tower_file(model.item_tower),
         files.VOCABULARY: files.to_json(vocabulary),
     }
+    return Candidate("two_tower", {}, content), score_towers(
+        model, popularity(train.interactions(), len(catalog.ids))
+    )
+
+
+def trained_vocabulary(catalog: Catalog, train: Examples) -> dict[str, int]:
+    """Numbers of the items that are a label."""
+    return vocabulary_of([catalog.ids[row] for row in np.unique(train.labels)])
+
+
+def score_towers(model: TwoTower, counts: Floats) -> Score[Examples]:
+    """Dot products; without any item, popularity, as in serving."""
+    vectors = model.item_vectors().numpy()
     query = query_of(model, vectors)
 
     def score(examples: Examples) -> Floats:
-        """Dot products; without any item, popularity, as in serving."""
         nothing = (examples.kinds == 0).all(axis=1)
         return np.where(nothing[:, None], counts[None, :], query(examples) @ vectors.T).astype(np.float32)
 
-    return Candidate("two_tower", {}, content), score
+    return score
 
 
 def baselines(catalog: Catalog, train: Examples) -> list[Fitted]:

@@ -59,11 +59,7 @@ class Backfill:
     def key(self) -> dict[str, str]:
         """What the kept backfill depends on."""
         days = f"{self.plan.source} {self.plan.backfill_from}..{self.plan.backfill_to}"
-        return {
-            "days": days,
-            "data": _listing(self.settings.data, self.plan.source),
-            "makers": _digest(MAKERS),
-        }
+        return {"days": days, **made_of(self.settings.data, self.plan.source)}
 
     def keep(self, report: Path) -> None:
         """Copy the lake, the day files and the backfill's report; the key last, so that half a copy is none."""
@@ -79,6 +75,11 @@ class Backfill:
         shutil.copytree(self.folder / "lake", self.settings.lake)
         shutil.copytree(self.folder / "days", self.settings.days)
         shutil.copy(self.folder / "report.json", report)
+
+
+def made_of(data: Path | None, source: str) -> dict[str, str]:
+    """What a source's tables come from: its files, and the code that makes tables of them."""
+    return {"data": _listing(data, source), "makers": _digest(MAKERS)}
 
 
 def wipe(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""`python -m models.evaluation quick|full`."""
+"""`python -m models.evaluation quick|full|final`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import replace
 from contracts.errors import BraidError
 from contracts.logs import RoomLog
 from contracts.settings import from_environment
-from models.evaluation.datasets import PUBLIC
+from models.evaluation.plan import FULL, QUICK
 
 log = RoomLog("models")
 
@@ -18,16 +18,21 @@ log = RoomLog("models")
 def main(argv: Sequence[str] | None = None) -> int:
     """Evaluate; an error that names what to do ends it with 1."""
     parser = argparse.ArgumentParser(prog="models.evaluation", description=__doc__)
-    parser.add_argument("how", choices=("quick", "full"))
-    parser.add_argument("--datasets", nargs="+", choices=sorted(PUBLIC), help="only these")
+    parser.add_argument("how", choices=("quick", "full", "final"))
+    parser.add_argument(
+        "--only", nargs="+", choices=FULL.sections, metavar="SECTION", help=f"of {', '.join(FULL.sections)}"
+    )
     arguments = parser.parse_args(argv)
-    from models.evaluation.run import FULL, QUICK, run
+    from models.evaluation.run import run, run_final
 
     plan = QUICK if arguments.how == "quick" else FULL
-    if arguments.datasets:
-        plan = replace(plan, datasets=tuple(arguments.datasets))
+    if arguments.only:
+        plan = replace(plan, sections=tuple(arguments.only))
     try:
-        run(from_environment(), plan, log)
+        if arguments.how == "final":
+            run_final(from_environment(), log)
+        else:
+            run(from_environment(), plan, log)
     except BraidError as error:
         log("evaluation failed", error=str(error))
         return 1

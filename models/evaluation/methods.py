@@ -11,6 +11,7 @@ from models.baselines.ials import ials, score_ials
 from models.baselines.item_knn import item_knn, score_knn
 from models.baselines.popularity import score_popularity
 from models.baselines.session_knn import score_sessions, session_index
+from models.baselines.tutorial import fit_tutorial, score_tutorial
 from models.evaluation.cases import Cases, Interactions
 from models.evaluation.ranking import Score
 from models.evaluation.search import Method, Params
@@ -61,6 +62,14 @@ def fit_session_knn(train: Interactions, items: int, params: Params) -> Score[Ca
     )
 
 
+def fit_tutorial_towers(train: Interactions, items: int, params: Params) -> Score[Cases]:
+    """See `models.baselines.tutorial`."""
+    model = fit_tutorial(
+        train, items, learning_rate=params["learning_rate"], size=params["size"], epochs=params["epochs"]
+    )
+    return score_tutorial(model, items)
+
+
 def _item_knn_space(trial: optuna.Trial) -> Params:
     return {
         "neighbours": trial.suggest_int("neighbours", 20, 500, log=True),
@@ -96,6 +105,14 @@ def _session_knn_space(trial: optuna.Trial) -> Params:
     }
 
 
+def _tutorial_space(trial: optuna.Trial) -> Params:
+    return {
+        "learning_rate": trial.suggest_float("learning_rate", 0.05, 2.0, log=True),
+        "size": trial.suggest_int("size", 32, 128, log=True),
+        "epochs": trial.suggest_int("epochs", 3, 30, log=True),
+    }
+
+
 POPULARITY = Method("popularity", fit_popularity, lambda trial: {}, {})
 ITEM_KNN = Method(
     "item_knn",
@@ -113,8 +130,14 @@ SESSION_KNN = Method(
     _session_knn_space,
     {"sample": 1500, "neighbours": 500, "slots": 3, "idf": 1.0, "repeats": False},
 )
+TUTORIAL = Method(
+    "tutorial_two_tower",
+    fit_tutorial_towers,
+    _tutorial_space,
+    {"learning_rate": 0.1, "size": 32, "epochs": 3},
+)
 OF_DATASET: Mapping[str, tuple[Method, ...]] = {
-    "beauty": (POPULARITY, ITEM_KNN, EASE, IALS),
-    "diginetica": (POPULARITY, ITEM_KNN, SESSION_KNN),
-    "serenade": (POPULARITY, ITEM_KNN, EASE, SESSION_KNN),
+    "beauty": (POPULARITY, ITEM_KNN, EASE, IALS, TUTORIAL),
+    "diginetica": (POPULARITY, ITEM_KNN, SESSION_KNN, TUTORIAL),
+    "serenade": (POPULARITY, ITEM_KNN, EASE, SESSION_KNN, TUTORIAL),
 }

@@ -17,8 +17,10 @@ def page_of(report: Mapping[str, Any]) -> str:
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["bounds"] = _bounds
     template = environment.from_string(TEMPLATE.read_text())
-    named = [(name, report[name]) for name in report["plan"]["datasets"] if name in report]
-    return template.render(report=report, datasets=[_told(name, found) for name, found in named])
+    sections = [
+        (name, found) for name, found in report.items() if isinstance(found, dict) and "differences" in found
+    ]
+    return template.render(report=report, datasets=[_told(name, found) for name, found in sections])
 
 
 def _told(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
@@ -26,6 +28,7 @@ def _told(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
     keys = list(found["differences"])
     return {
         "name": name,
+        "made": found["made"],
         "facts": found["facts"],
         "measures": keys,
         "models": models,

@@ -1,11 +1,14 @@
-"""`python -m models.evaluation quick|full`: every model on the public data sets → `reports/evaluate.json` and its page."""
+"""`python -m models.evaluation quick|full|final`: every model on every data set → a report and its page.
+
+The full report (`reports/evaluate.json`) is made of sections, one a data set, each with the commit, time and plan it was made by:
+one that is evaluated anew replaces its section alone. The quick one (`evaluate-quick.json`) is whole.
+"""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 from contracts.provenance import provenance
@@ -15,33 +18,16 @@ from models.evaluation.cases import Dataset
 from models.evaluation.datasets import PUBLIC
 from models.evaluation.methods import OF_DATASET
 from models.evaluation.page import page_of
-from models.evaluation.public import Tested, run_method, summary, values_of
-from models.evaluation.search import Budget
+from models.evaluation.plan import FULL, SHOP, SHOP_TUNED, SPEED, Plan
+from models.evaluation.protocol import Tested, asked_of, run_method, summary, values_of
+from models.evaluation.shop_run import final_section, tuned_section
+from models.evaluation.speed import DATASET as SPEED_DATASET
+from models.evaluation.speed import speed_section
 from models.sequence.fit import Fit
 from models.sequence.ours import run_towers
 from models.sequence.presets import FITS
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How much an evaluation does.
-
-    Attributes:
-        budget: of each search.
-        train_seconds: of our towers, per data set.
-        asked: validation cases that a search looks at; None for all.
-    """
-
-    datasets: Sequence[str]
-    budget: Budget
-    train_seconds: float
-    asked: int | None
-
-
-QUICK = Plan(("serenade", "beauty"), Budget(3, 60.0), 150.0, 1000)
-FULL = Plan(tuple(PUBLIC), Budget(), 3600.0, 5000)
 
 
 def run(settings: Settings, plan: Plan, say: Say) -> dict[str, Any]:
@@ -52,19 +38,49 @@ def run(settings: Settings, plan: Plan, say: Say) -> dict[str, Any]:
     """
     if settings.data is None:
         raise ModelsError("the data sets are not there: set BRAID_DATA to their folder")
-    began = time.perf_counter()
-    report: dict[str, Any] = {**provenance(), "plan": _told(plan)}
-    for name in plan.datasets:
-        dataset = PUBLIC[name](settings.data)
-        found = [_ours(dataset, plan, say)]
-        for method in OF_DATASET[name]:
-            started = time.perf_counter()
-            found.append(run_method(dataset, method, plan.budget, plan.asked))
-            say(f"{name}: {method.name} {_line(dataset, found[-1])}, {time.perf_counter() - started:.0f} s")
-        report[name] = summary(dataset, found)
-        report["seconds"] = round(time.perf_counter() - began, 1)
-        _write(settings, report)
+    report: dict[str, Any] = {}
+    for name in plan.sections:
+        began = time.perf_counter()
+        if name == SPEED:
+            section = speed_section(settings.data, FITS[SPEED_DATASET], say)
+        elif name == SHOP:
+            section = tuned_section(settings, plan.budget, plan.asked, say)
+        else:
+            section = _public(PUBLIC[name](settings.data), plan, say)
+        made = {"plan": _told(plan), "seconds": round(time.perf_counter() - began, 1)}
+        told = SHOP_TUNED if name == SHOP else name
+        report = write_section(settings, plan.report, told, {**section, "made": {**provenance(), **made}})
     return report
+
+
+def run_final(settings: Settings, say: Say) -> dict[str, Any]:
+    """Open the test month, and write its section.
+
+    Raises:
+        ModelsError: nothing was tuned before, or the lake does not hold the month.
+    """
+    began = time.perf_counter()
+    path = settings.reports / f"{FULL.report}.json"
+    kept = json.loads(path.read_text()) if path.is_file() else {}
+    section = final_section(settings, kept, say)
+    made = {
+        **provenance(),
+        "plan": kept[SHOP_TUNED]["made"]["plan"],
+        "seconds": round(time.perf_counter() - began, 1),
+    }
+    return write_section(settings, FULL.report, SHOP, {**section, "made": made})
+
+
+def _public(dataset: Dataset, plan: Plan, say: Say) -> dict[str, Any]:
+    """Ours, then every baseline."""
+    found = [_ours(dataset, plan, say)]
+    for method in OF_DATASET[dataset.name]:
+        started = time.perf_counter()
+        found.append(run_method(dataset, method, plan.budget, plan.asked))
+        say(
+            f"{dataset.name}: {method.name} {_line(dataset, found[-1])}, {time.perf_counter() - started:.0f} s"
+        )
+    return summary(asked_of(dataset), found)
 
 
 def _ours(dataset: Dataset, plan: Plan, say: Say) -> Tested:
@@ -81,7 +97,6 @@ def _line(dataset: Dataset, found: Tested) -> str:
 
 def _told(plan: Plan) -> dict[str, Any]:
     return {
-        "datasets": list(plan.datasets),
         "trials": plan.budget.trials,
         "search_seconds": plan.budget.seconds,
         "train_seconds": plan.train_seconds,
@@ -90,7 +105,17 @@ def _told(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _write(settings: Settings, report: dict[str, Any]) -> None:
+def write_section(settings: Settings, file: str, name: str, section: dict[str, Any]) -> dict[str, Any]:
+    """Put one section into the report of that name, and make its page anew; returns the whole report."""
     settings.reports.mkdir(parents=True, exist_ok=True)
-    (settings.reports / "evaluate.json").write_text(json.dumps(report, indent=1) + "\n")
-    (settings.reports / "evaluate.html").write_text(page_of(report))
+    path = settings.reports / f"{file}.json"
+    kept = json.loads(path.read_text()) if path.is_file() else {}
+    report = {**kept, **provenance(), name: section}
+    report["seconds"] = round(sum(one["made"]["seconds"] for one in report.values() if _is_section(one)), 1)
+    path.write_text(json.dumps(report, indent=1) + "\n")
+    path.with_suffix(".html").write_text(page_of(report))
+    return report
+
+
+def _is_section(found: Any) -> bool:
+    return isinstance(found, dict) and "made" in found

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import optuna
 
@@ -62,7 +62,16 @@ class Tuned:
         }
 
 
-def tune(method: Method, value_of: Callable[[Params], float], budget: Budget, seed: int = 0) -> Tuned:
+class Tunable(Protocol):
+    """What a search needs of a method."""
+
+    @property
+    def space(self) -> Callable[[optuna.Trial], Params]: ...
+    @property
+    def start(self) -> Params: ...
+
+
+def tune(method: Tunable, value_of: Callable[[Params], float], budget: Budget, seed: int = 0) -> Tuned:
     """The parameters with the greatest `value_of`, the first of equals."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     began, params_of = time.perf_counter(), dict[int, Params]()

@@ -76,7 +76,7 @@ def fit_towers(
     """Train; after each epoch `after_epoch` (its number, the towers, the mean loss) says whether to go on."""
     tf.keras.utils.set_random_seed(fit.seed)
     towers = Towers(
-        ItemTower(items, attributes if fit.shape.attributes else None, fit.shape.dim), QueryTower(fit.shape)
+        ItemTower(items, attributes if fit.shape.attributes else None, fit.shape), QueryTower(fit.shape)
     )
     share = np.bincount(train.values, minlength=items).astype(np.float32)
     step = _step(towers, tf.constant(share / share.sum()), items, fit)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from models.evaluation.cases import Dataset, NextItem
-from models.evaluation.public import Tested, sample, tested, tuned_by
+from models.evaluation.protocol import Tested, sample, tested, tuned_by
 from models.evaluation.ranking import rank
 from models.sequence.fit import Fit, Towers, fit_towers
 
@@ -33,7 +33,7 @@ class Watch:
     began: float = field(default_factory=time.perf_counter)
 
     def __call__(self, epoch: int, towers: Towers, loss: float) -> bool:
-        value = tuned_by(self.dataset, rank(towers.score(), self.validation))
+        value = tuned_by(self.dataset.measures, rank(towers.score(), self.validation))
         seconds = time.perf_counter() - self.began
         if not self.curve or value > max(point["validation"] for point in self.curve):
             self.best = [towers.items.get_weights(), towers.query.get_weights()]

@@ -8,7 +8,7 @@ from models.sequence.fit import Fit
 from models.sequence.towers import Shape
 
 FITS: Mapping[str, Fit] = {
-    "beauty": Fit(),
+    "beauty": Fit(tokens=4096, uniform=2048, patience=8),
     "diginetica": Fit(tokens=4096, uniform=1024, shape=Shape(slots=20, dropout=0.3, attributes=False)),
     "serenade": Fit(shape=Shape(slots=20, attributes=False)),
 }

@@ -22,6 +22,8 @@ class Shape:
     Attributes:
         slots: how many items back the query tower looks.
         dropout: of the transformer's inputs and branches.
+        unit: whether the vectors of both towers have length 1 (Gupta et al. 2019, arXiv:1909.04276); the loss then needs
+            a temperature. Else the length says how popular an item is.
     """
 
     dim: int = 64
@@ -30,13 +32,15 @@ class Shape:
     slots: int = 50
     dropout: float = 0.5
     attributes: bool = True
+    unit: bool = False
 
 
 class ItemTower(tf.keras.Model):  # type: ignore[misc]
     """All items' vectors [items, dim]: an id's part, and the mean of its attributes' parts."""
 
-    def __init__(self, items: int, attributes: Ragged | None, dim: int) -> None:
+    def __init__(self, items: int, attributes: Ragged | None, shape: Shape) -> None:
         super().__init__(name="item_tower")
+        self.unit, dim = shape.unit, shape.dim
         self.ids = self.add_weight(name="ids", shape=(items, dim), initializer=_normal())
         self.shares = None if attributes is None else _shares(attributes)
         if attributes is not None:
@@ -44,9 +48,10 @@ class ItemTower(tf.keras.Model):  # type: ignore[misc]
             self.parts = self.add_weight(name="attributes", shape=(known, dim), initializer=_normal())
 
     def call(self, inputs: None = None) -> tf.Tensor:
-        if self.shares is None:
-            return tf.convert_to_tensor(self.ids)
-        return self.ids + tf.sparse.sparse_dense_matmul(self.shares, self.parts)
+        vectors = tf.convert_to_tensor(self.ids)
+        if self.shares is not None:
+            vectors += tf.sparse.sparse_dense_matmul(self.shares, self.parts)
+        return tf.math.l2_normalize(vectors, axis=-1) if self.unit else vectors
 
 
 def _normal() -> tf.keras.initializers.Initializer:
@@ -105,13 +110,15 @@ class QueryTower(tf.keras.Model):  # type: ignore[misc]
         vectors, there = inputs
         slots = tf.shape(vectors)[1]
         kept = tf.cast(there, tf.float32)[:, :, None]
-        x = vectors * self.shape.dim**0.5 + self.places[-slots:][None]
+        # Unit vectors are about as long as what is learned beside them; others begin 50 times shorter.
+        x = (vectors if self.shape.unit else vectors * self.shape.dim**0.5) + self.places[-slots:][None]
         x = self.dropout(x * kept, training=training)
         causal = tf.linalg.band_part(tf.ones((slots, slots), tf.bool), -1, 0)
         seen = causal[None] & there[:, None, :]
         for block in self.blocks:
             x = block((x, seen), training=training)
-        return self.norm(x)
+        x = self.norm(x)
+        return tf.math.l2_normalize(x, axis=-1) if self.shape.unit else x
 
 
 def item_slots(vectors: tf.Tensor, positions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
@@ -34,22 +34,31 @@ EXAMPLES = pa.schema(
 def small(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Settings whose lake holds one cut: 201 items (the last is new and out of stock), 40 users."""
     settings = Settings(var=tmp_path_factory.mktemp("models"))
-    rows = list(_examples(random.Random(3)))
-    _write(settings.lake, "gold_training_examples", pa.Table.from_pylist(rows, EXAMPLES))
-    _write(settings.lake, "gold_item_features", _items(Counter(row["label_item_id"] for row in rows)))
-    _write(settings.lake, "gold_user_features", _users())
+    write_lake(settings, CUT, DAYS, SESSIONS_A_DAY)
     return settings
+
+
+def write_lake(
+    settings: Settings, cut: date, days: int, sessions_a_day: int, more_cuts: Sequence[date] = ()
+) -> None:
+    """Examples of the days to the cut; items and users at it, the same items at `more_cuts`."""
+    rows = list(_examples(random.Random(3), cut, days, sessions_a_day))
+    carts = Counter(row["label_item_id"] for row in rows)
+    items = pa.concat_tables(_items(carts, on) for on in (cut, *more_cuts))
+    _write(settings.lake, "gold_training_examples", pa.Table.from_pylist(rows, EXAMPLES))
+    _write(settings.lake, "gold_item_features", items)
+    _write(settings.lake, "gold_user_features", _users())
 
 
 def item(chain: int, place: int) -> str:
     return f"c{chain:02}-{place % LENGTH}"
 
 
-def _examples(chance: random.Random) -> Iterator[dict]:
+def _examples(chance: random.Random, cut: date, days: int, sessions_a_day: int) -> Iterator[dict]:
     """Each session starts somewhere in a chain and adds what follows, five times; few chains are popular."""
-    for day in range(DAYS):
-        opens = datetime.combine(CUT - timedelta(days=DAYS - 1 - day), time(9), tzinfo=UTC)
-        for session in range(SESSIONS_A_DAY):
+    for day in range(days):
+        opens = datetime.combine(cut - timedelta(days=days - 1 - day), time(9), tzinfo=UTC)
+        for session in range(sessions_a_day):
             chain = min(chance.randrange(CHAINS), chance.randrange(CHAINS))
             walk = [
                 item(chain, start)
@@ -71,7 +80,7 @@ def _examples(chance: random.Random) -> Iterator[dict]:
                 }
 
 
-def _items(carts: Counter[str]) -> pa.Table:
+def _items(carts: Counter[str], cut: date) -> pa.Table:
     known = [(item(c, n), f"chain{c} piece{n}") for c in range(CHAINS) for n in range(LENGTH)]
     rows = [*known, ("new", "chain3 piece4")]
     return pa.table(
@@ -83,7 +92,7 @@ def _items(carts: Counter[str]) -> pa.Table:
             "currency": ["GBP"] * len(rows),
             "availability": ["in_stock"] * len(known) + ["out_of_stock"],
             "item_carts_30d": [carts[name] for name, _ in rows],
-            "cut_on": [CUT] * len(rows),
+            "cut_on": [cut] * len(rows),
         }
     )
 

@@ -18,7 +18,7 @@ WALKS = [[(start + n) % 20 for n in range(6)] for start in range(20)] * 10
 @pytest.fixture(scope="module")
 def towers() -> Towers:
     tf.keras.utils.set_random_seed(0)
-    return Towers(ItemTower(9, None, SMALL.dim), QueryTower(SMALL))
+    return Towers(ItemTower(9, None, SMALL), QueryTower(SMALL))
 
 
 def queries(towers: Towers, *rows: list[int]) -> np.ndarray:
@@ -38,7 +38,7 @@ def test_padding_says_nothing(towers: Towers):
 
 def test_an_attribute_moves_every_item_that_has_it():
     attributes = Ragged.of([[1], [1, 2], []])
-    tower = ItemTower(3, attributes, 4)
+    tower = ItemTower(3, attributes, Shape(dim=4))
     tower.ids.assign(tf.zeros((3, 4)))
     tower.parts.assign([[0] * 4, [1] * 4, [3] * 4])
     assert tower(None).numpy()[:, 0].tolist() == [1, 2, 0]

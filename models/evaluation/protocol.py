@@ -1,4 +1,9 @@
-"""The public data sets: every baseline tuned on validation under one budget, then fitted fully and tested beside ours."""
+"""One protocol: every model tuned on validation under one budget, fitted fully, and measured on the same cases.
+
+```
+tuning_train ─ fit ─► validation ─ best of the search ─► fit on train ─► test
+```
+"""
 
 from __future__ import annotations
 
@@ -9,13 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from models.evaluation.cases import Cases, Dataset, Interactions, NextItem
+from models.evaluation.cases import AnyCases, Cases, Dataset, Floats, Interactions, Mask
 from models.evaluation.figures import recall_by_slice
 from models.evaluation.intervals import interval, paired_difference
 from models.evaluation.metrics import Doubles, Ranking
 from models.evaluation.ranking import Score, rank
 from models.evaluation.search import Budget, Method, Params, tune
 from models.evaluation.slices import slices_of
+
+Measures = Mapping[str, tuple[str, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +34,29 @@ class Tested:
     about: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What all models of a report were asked, and what is told of the answers.
+
+    Attributes:
+        counts: float32[items], how often training had each item.
+        known: bool[n], whether training had the case's shopper.
+    """
+
+    cases: Cases
+    counts: Floats
+    known: Mask
+    measures: Measures
+    about: Mapping[str, Any]
+
+
 def run_method(dataset: Dataset, method: Method, budget: Budget, asked: int | None, seed: int = 0) -> Tested:
     """Tune on (at most `asked` cases of) the validation, fit on the training data, rank the test."""
     validation = sample(dataset.validation, asked, seed)
     learned = Interactions.of(dataset.tuning_train)
 
     def value_of(params: Params) -> float:
-        return tuned_by(dataset, rank(method.fit(learned, dataset.items, params), validation))
+        return tuned_by(dataset.measures, rank(method.fit(learned, dataset.items, params), validation))
 
     tuned = tune(method, value_of, budget, seed)
     began = time.perf_counter()
@@ -47,9 +70,9 @@ def tested(dataset: Dataset, name: str, score: Score[Cases], about: Mapping[str,
     return Tested(name, rank(score, dataset.test), about)
 
 
-def tuned_by(dataset: Dataset, ranking: Ranking) -> float:
-    """The figure that searches maximize: the last of the data set's measures."""
-    return float(values_of(ranking, list(dataset.measures.values())[-1]).mean())
+def tuned_by(measures: Measures, ranking: Ranking) -> float:
+    """The figure that searches maximize: the last of the measures."""
+    return float(values_of(ranking, list(measures.values())[-1]).mean())
 
 
 def values_of(ranking: Ranking, measure: tuple[str, int]) -> Doubles:
@@ -59,7 +82,7 @@ def values_of(ranking: Ranking, measure: tuple[str, int]) -> Doubles:
     return found
 
 
-def sample(cases: NextItem, count: int | None, seed: int) -> NextItem:
+def sample(cases: AnyCases, count: int | None, seed: int) -> AnyCases:
     """At most `count` cases, drawn without replacement."""
     if count is None or len(cases) <= count:
         return cases
@@ -67,17 +90,34 @@ def sample(cases: NextItem, count: int | None, seed: int) -> NextItem:
     return cases.where(np.sort(drawn))
 
 
-def summary(dataset: Dataset, found: Sequence[Tested]) -> dict[str, Any]:
-    """The report of one data set: each model's measures with intervals, slices, and the first held against the others."""
-    counts = Interactions.of(dataset.train).counts(dataset.items)
-    shoppers = dataset.test.shoppers
-    # Leave one out tests shoppers that were trained on; sessions are new.
-    slices = slices_of(dataset.test, counts, np.full(len(dataset.test), dataset.test.masks_history))
-    report: dict[str, Any] = {"published": dataset.published, "facts": facts(dataset)}
+def asked_of(dataset: Dataset) -> Asked:
+    """The test of a public data set."""
+    test = dataset.test
+    facts = {
+        "items": dataset.items,
+        "sequences": len(dataset.train),
+        "events": len(dataset.train.values),
+        "test_cases": len(test),
+    }
+    return Asked(
+        test,
+        Interactions.of(dataset.train).counts(dataset.items),
+        # Leave one out tests shoppers that were trained on; sessions are new.
+        np.full(len(test), test.masks_history),
+        dataset.measures,
+        {"published": dataset.published, "facts": facts},
+    )
+
+
+def summary(asked: Asked, found: Sequence[Tested]) -> dict[str, Any]:
+    """A section of the report: each model's measures with intervals, slices, and the first held against the others."""
+    shoppers, counts = asked.cases.shoppers, asked.counts
+    slices = slices_of(asked.cases, counts, asked.known)
+    report: dict[str, Any] = dict(asked.about)
     for one in found:
         report[one.name] = {
-            **_measured(one.ranking, dataset),
-            "coverage_at_20": round(one.ranking.coverage(dataset.items), 4),
+            **measured(one.ranking, asked.measures, asked.cases),
+            "coverage_at_20": round(one.ranking.coverage(len(counts)), 4),
             "novelty_at_20": round(one.ranking.novelty(counts), 3),
             "popularity_bias_at_20": round(one.ranking.popularity_bias(counts), 3),
             "slices": recall_by_slice(one.ranking, shoppers, slices),
@@ -90,25 +130,15 @@ def summary(dataset: Dataset, found: Sequence[Tested]) -> dict[str, Any]:
             ).as_dict()
             for other in found[1:]
         }
-        for key, measure in dataset.measures.items()
+        for key, measure in asked.measures.items()
     }
     return report
 
 
-def _measured(ranking: Ranking, dataset: Dataset) -> dict[str, Any]:
+def measured(ranking: Ranking, measures: Measures, cases: Cases) -> dict[str, Any]:
     """Each measure, and its interval beside it."""
     found: dict[str, Any] = {}
-    for key, measure in dataset.measures.items():
-        told = interval(values_of(ranking, measure), dataset.test.shoppers)
+    for key, measure in measures.items():
+        told = interval(values_of(ranking, measure), cases.shoppers)
         found |= {key: round(told.mean, 5), f"{key}_interval": told.as_dict()}
     return found
-
-
-def facts(dataset: Dataset) -> dict[str, int]:
-    """How large the data set is."""
-    return {
-        "items": dataset.items,
-        "sequences": len(dataset.train),
-        "events": len(dataset.train.values),
-        "test_cases": len(dataset.test),
-    }

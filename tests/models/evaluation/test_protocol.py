@@ -9,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from contracts.settings import Settings
 from models.errors import ModelsError
 from models.evaluation.cases import Dataset, NextItem, Ragged
 from models.evaluation.datasets import PUBLIC
 from models.evaluation.methods import ITEM_KNN, POPULARITY, SESSION_KNN
-from models.evaluation.page import page_of
-from models.evaluation.public import run_method, summary
+from models.evaluation.protocol import asked_of, run_method, summary
+from models.evaluation.run import write_section
 from models.evaluation.search import Budget
 
 
@@ -72,7 +73,7 @@ def test_a_missing_or_broken_file_is_named(tmp_path: Path):
         PUBLIC["beauty"](tmp_path)
 
 
-def test_every_model_is_searched_tested_and_shown():
+def test_every_model_is_searched_tested_and_shown(tmp_path: Path):
     chance = np.random.default_rng(3)
     walks = [[int(start), *((start + np.arange(1, 4)) % 20)] for start in chance.integers(0, 20, 300)]
     train, tested = Ragged.of(walks[:200]), Ragged.of(walks[200:])
@@ -83,14 +84,16 @@ def test_every_model_is_searched_tested_and_shown():
     )
     budget = Budget(trials=3, seconds=60)
     found = [run_method(dataset, method, budget, None) for method in (SESSION_KNN, ITEM_KNN, POPULARITY)]
-    report = summary(dataset, found)
+    report = summary(asked_of(dataset), found)
     assert report["session_knn"]["mrr20"] > report["popularity"]["mrr20"] + 0.2
     assert report["differences"]["mrr20"]["popularity"]["low"] > 0
     assert [report[name]["search"]["trials"] for name in ("session_knn", "popularity")] == [3, 1]
     again = run_method(dataset, SESSION_KNN, budget, None)
     assert dict(again.about["search"]["params"]) == report["session_knn"]["search"]["params"]
-    plan = {"datasets": ["walks"], "trials": 3, "search_seconds": 60}
-    about = {"made_at": "2026-01-01", "commit": "c", "machine": "m", "plan": plan}
-    page = page_of(json.loads(json.dumps({**about, "walks": report}, allow_nan=False)))
+    plan = {"trials": 3, "search_seconds": 60}
+    section = {**report, "made": {"made_at": "2026-01-01", "commit": "c", "plan": plan, "seconds": 1.0}}
+    whole = write_section(Settings(var=tmp_path), "evaluate", "walks", section)
+    assert write_section(Settings(var=tmp_path), "evaluate", "again", section).keys() == {*whole, "again"}
+    page = (tmp_path / "reports" / "evaluate.html").read_text()
     assert all(f"<td>{name}</td>" in page for name in ("session_knn", "item_knn", "popularity"))
     assert "other (published)" in page

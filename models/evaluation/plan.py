@@ -1,0 +1,38 @@
+"""How much an evaluation does: the quick one and the full one.
+
+A section of the report is a data set, or how fast the towers train.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from models.evaluation.datasets import PUBLIC
+from models.evaluation.search import Budget
+
+SHOP = "online_retail"
+SHOP_TUNED = f"{SHOP}_validation"
+SPEED = "training"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much an evaluation does.
+
+    Attributes:
+        report: the name of its files.
+        budget: of each search.
+        train_seconds: of our towers, per data set.
+        asked: validation cases that a search looks at; None for all.
+    """
+
+    report: str
+    sections: Sequence[str]
+    budget: Budget
+    train_seconds: float
+    asked: int | None
+
+
+QUICK = Plan("evaluate-quick", ("serenade", "beauty"), Budget(3, 60.0), 150.0, 1000)
+FULL = Plan("evaluate", (*PUBLIC, SHOP, SPEED), Budget(), 3600.0, 5000)

@@ -1,0 +1,135 @@
+"""Online Retail as the pipeline learns from it: the next item of the session, and the next basket.
+
+```
+tuning:  learn to 31 July ─► every model's search on August
+final:   learn to 31 August with what the searches found ─► September, opened by `make evaluate-final` alone
+```
+
+Rows are those of `gold_training_examples` under `var/evaluation` (`infra.evaluation`): each added item with what was online just
+before it. Retrieval orders the catalog of the last day; what lies in the cart is no candidate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+
+from contracts.settings import Settings
+from models.catalog import Catalog, read_catalog_at
+from models.decide.query import NO_ITEM, USER_KIND
+from models.evaluation.cases import Floats
+from models.evaluation.intervals import interval
+from models.evaluation.metrics import Doubles
+from models.evaluation.protocol import Asked
+from models.evaluation.ranking import Score, rank
+from models.examples import Examples, Ints, read_examples, split
+
+TUNED_TO, TESTED_TO = date(2011, 8, 31), date(2011, 9, 30)
+DAYS = {TUNED_TO: 31, TESTED_TO: 30}
+MEASURES: Mapping[str, tuple[str, int]] = {
+    "recall_500": ("recall", 500),
+    "mrr20": ("reciprocal", 20),
+    "ndcg20": ("ndcg", 20),
+    "recall20": ("recall", 20),
+}
+BASKET_K = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """What is learned from and what is asked, of one of the two stages.
+
+    Attributes:
+        baskets: the asked sessions' items, each asked with what was known at the session's start.
+    """
+
+    catalog: Catalog
+    train: Examples
+    asked: Examples
+    baskets: Examples
+
+    @property
+    def items(self) -> int:
+        return len(self.catalog.ids)
+
+
+def read_shop(settings: Settings, to: date) -> Shop:
+    """The stage that ends with TUNED_TO or TESTED_TO.
+
+    Raises:
+        ModelsError: the lake is not there or does not reach so far.
+    """
+    lake = settings.evaluation
+    catalog = read_catalog_at(lake, to)
+    train, asked = split(read_examples(lake, catalog.index, to), to, DAYS[to])
+    return Shop(catalog, train, asked, at_session_start(asked))
+
+
+def asked_of_shop(shop: Shop) -> Asked:
+    """The next items of the asked days."""
+    facts = {
+        "items": shop.items,
+        "train_examples": len(shop.train),
+        "test_cases": len(shop.asked),
+        "test_shoppers": len(np.unique(shop.asked.shoppers)),
+        "baskets": len(np.unique(shop.baskets.sessions)),
+    }
+    return Asked(
+        shop.asked,
+        shop.train.interactions().counts(shop.items),
+        np.isin(shop.asked.shoppers, shop.train.shoppers),
+        MEASURES,
+        {"published": {}, "facts": facts},
+    )
+
+
+def at_session_start(examples: Examples) -> Examples:
+    """Each session's different items, asked with what was known before its first one."""
+    _, firsts = np.unique(examples.sessions, return_index=True)
+    first_of = np.zeros(int(examples.sessions.max(initial=-1)) + 1, np.int64)
+    first_of[examples.sessions[firsts]] = firsts
+    pairs = examples.sessions.astype(np.int64) * (int(examples.labels.max(initial=0)) + 1) + examples.labels
+    once = examples.where(np.sort(np.unique(pairs, return_index=True)[1]))
+    start = examples.where(first_of[once.sessions])
+    return Examples(
+        start.positions, start.kinds, once.labels, start.carted, once.sessions, once.shoppers, once.days
+    )
+
+
+def basket_recall(score: Score[Examples], baskets: Examples) -> dict[str, Any]:
+    """Recall@20 of the next basket with its interval: the share of a basket's items among the first 20, the mean over baskets."""
+    hits = rank(score, baskets).recall(BASKET_K)
+    numbers, firsts, of_row = np.unique(baskets.sessions, return_index=True, return_inverse=True)
+    shares: Doubles = np.bincount(of_row, hits, len(numbers)) / np.bincount(of_row, minlength=len(numbers))
+    told = interval(shares, baskets.shoppers[firsts])
+    return {"basket_recall20": round(told.mean, 5), "basket_recall20_interval": told.as_dict()}
+
+
+def without_session(examples: Examples) -> Examples:
+    """The same questions as yesterday's features alone answer them: no slot of the session."""
+    order = np.argsort(examples.kinds != USER_KIND, axis=1, kind="stable")
+    positions: Ints = np.take_along_axis(examples.positions, order, axis=1)
+    kinds = np.take_along_axis(examples.kinds, order, axis=1)
+    kept = kinds == USER_KIND
+    return Examples(
+        np.where(kept, positions, NO_ITEM).astype(np.int32),
+        np.where(kept, kinds, 0).astype(np.int32),
+        examples.labels,
+        examples.carted,
+        examples.sessions,
+        examples.shoppers,
+        examples.days,
+    )
+
+
+def asked_without_session(score: Score[Examples]) -> Score[Examples]:
+    """Scores that see no slot of the session."""
+
+    def blind(examples: Examples) -> Floats:
+        return score(without_session(examples))
+
+    return blind

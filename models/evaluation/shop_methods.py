@@ -1,0 +1,117 @@
+"""What competes on Online Retail: the served two-tower, and every baseline, with the spaces that their searches draw from.
+
+The shop names no category, so there is no popularity within one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import optuna
+
+from models.baselines.popularity import popularity, score_popularity
+from models.baselines.recent import score_recent
+from models.catalog import item_features
+from models.evaluation.cases import Cases, Floats
+from models.evaluation.methods import EASE, IALS, ITEM_KNN, SESSION_KNN, TUTORIAL
+from models.evaluation.ranking import Score
+from models.evaluation.search import Method, Params
+from models.evaluation.shop import Shop
+from models.examples import Examples
+from models.towers import Shape
+from models.train import Fit, fit_two_tower
+from models.training import score_towers, trained_vocabulary
+
+Space = Callable[[optuna.Trial], Params]
+
+
+@dataclass(frozen=True, slots=True)
+class ShopMethod:
+    """As `search.Method`, but of the shop's examples."""
+
+    name: str
+    fit: Callable[[Shop, Params], Score[Examples]]
+    space: Space
+    start: Params
+
+
+def of_interactions(method: Method) -> ShopMethod:
+    """A method of the public sets, that learns from the labels of the sessions."""
+
+    def fit(shop: Shop, params: Params) -> Score[Cases]:
+        return method.fit(shop.train.interactions(), shop.items, params)
+
+    return ShopMethod(method.name, fit, method.space, method.start)
+
+
+def fit_towers(shop: Shop, params: Params) -> Score[Examples]:
+    """The served two-tower."""
+    vocabulary = trained_vocabulary(shop.catalog, shop.train)
+    features = item_features(shop.catalog, vocabulary)
+    model = fit_two_tower(shop.train, features, len(vocabulary), fit_of(params))
+    return score_towers(model, popularity(shop.train.interactions(), shop.items))
+
+
+def fit_of(params: Params) -> Fit:
+    """The training's configuration of a search's parameters."""
+    shape = {name: params[name] for name in Shape.__dataclass_fields__ if name in params}
+    rest = {name: params[name] for name in Fit.__dataclass_fields__ if name in params}
+    return replace(Fit(), **rest, shape=replace(Shape(), **shape))
+
+
+def _towers_space(trial: optuna.Trial) -> Params:
+    return {
+        "epochs": trial.suggest_int("epochs", 3, 12),
+        "learning_rate": trial.suggest_float("learning_rate", 1e-3, 2e-2, log=True),
+        "temperature": trial.suggest_float("temperature", 0.04, 0.2, log=True),
+        "id_dropout": trial.suggest_float("id_dropout", 0.0, 0.4),
+        "slot_dropout": trial.suggest_float("slot_dropout", 0.0, 0.5),
+        "heads": trial.suggest_int("heads", 2, 8),
+    }
+
+
+def fit_trending(shop: Shop, params: Params) -> Score[Cases]:
+    """Popularity in which a day counts half of what `half_life` days later counts."""
+    return score_popularity(trending(shop, params["half_life"]))
+
+
+def fit_repurchase(shop: Shop, params: Params) -> Score[Cases]:
+    """What the shopper had last, again; then what is popular."""
+    return score_recent(trending(shop, params["half_life"]))
+
+
+def trending(shop: Shop, half_life: float) -> Floats:
+    """float32[items]: additions to the cart, each halved for every `half_life` days of its age."""
+    rows = shop.train.interactions()
+    weights = 0.5 ** ((rows.days.max() - rows.days) / half_life)
+    return np.bincount(rows.items, weights, shop.items).astype(np.float32)
+
+
+def _half_life(trial: optuna.Trial) -> float:
+    return trial.suggest_float("half_life", 1.0, 200.0, log=True)
+
+
+OURS = ShopMethod(
+    "two_tower",
+    fit_towers,
+    _towers_space,
+    {
+        "epochs": 6,
+        "learning_rate": 0.006,
+        "temperature": 0.1,
+        "id_dropout": 0.1,
+        "slot_dropout": 0.2,
+        "heads": 4,
+    },
+)
+BASELINES: Sequence[ShopMethod] = (
+    ShopMethod(
+        "popularity", fit_trending, lambda trial: {"half_life": _half_life(trial)}, {"half_life": 30.0}
+    ),
+    ShopMethod(
+        "repurchase", fit_repurchase, lambda trial: {"half_life": _half_life(trial)}, {"half_life": 30.0}
+    ),
+    *(of_interactions(method) for method in (ITEM_KNN, EASE, IALS, SESSION_KNN, TUTORIAL)),
+)

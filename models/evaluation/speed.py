@@ -1,0 +1,94 @@
+"""How fast the towers train: beside the tutorial's loop on the same data, and as the data grow.
+
+An example is an item with what precedes it. Both loops read all of them in an epoch; the first epoch of each, in which the
+graph is built, is not counted. Rounds of both alternate.
+"""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from models.baselines.tutorial import fit_tutorial
+from models.evaluation.cases import Dataset, Interactions, Ragged
+from models.evaluation.datasets import PUBLIC
+from models.sequence.fit import Fit, Towers, fit_towers
+
+Say = Callable[[str], None]
+DATASET = "diginetica"
+FACTORS = (1, 4, 16)
+COMPARED = 4
+ROUNDS = 3
+
+
+def speed_section(data: Path, fit: Fit, say: Say) -> dict[str, Any]:
+    """Seconds and memory at 1, 4 and 16 times the data, and examples a second of both loops."""
+    growth = []
+    for factor in FACTORS:
+        # A process of its own: peak memory is of the whole life of one.
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as apart:
+            growth.append(apart.submit(grown, data, fit, factor).result())
+        say(f"training: {growth[-1]}")
+    dataset = PUBLIC[DATASET](data)
+    part, ours, theirs = _part(dataset, COMPARED), [], []
+    for _ in range(ROUNDS):
+        ours.append(examples_of(part) / ours_seconds(part, dataset.items, fit))
+        theirs.append(examples_of(part) / tutorial_seconds(part, dataset.items))
+        say(f"training: ours {ours[-1]:,.0f}, the tutorial's {theirs[-1]:,.0f} examples/s")
+    return {
+        "data": DATASET,
+        "examples": examples_of(part),
+        "ours_examples_per_second": [round(rate) for rate in ours],
+        "tutorial_examples_per_second": [round(rate) for rate in theirs],
+        "ratio_tutorial": round(median(ours) / median(theirs), 2),
+        "growth": growth,
+    }
+
+
+def grown(data: Path, fit: Fit, factor: int) -> dict[str, Any]:
+    """An epoch on a part of the data set: its examples, seconds, and the process's peak memory."""
+    dataset = PUBLIC[DATASET](data)
+    part = _part(dataset, factor)
+    seconds = ours_seconds(part, dataset.items, fit)
+    return {
+        "factor": factor,
+        "examples": examples_of(part),
+        "epoch_seconds": round(seconds, 2),
+        "examples_per_second": round(examples_of(part) / seconds),
+        "memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
+
+
+def ours_seconds(part: Ragged, items: int, fit: Fit) -> float:
+    """Of the second epoch."""
+    ends: list[float] = []
+
+    def after_epoch(epoch: int, towers: Towers, loss: float) -> bool:
+        ends.append(time.perf_counter())
+        return len(ends) < 2
+
+    fit_towers(part, items, None, fit, after_epoch)
+    return ends[1] - ends[0]
+
+
+def tutorial_seconds(part: Ragged, items: int) -> float:
+    """Of the second epoch."""
+    ends = fit_tutorial(Interactions.of(part), items, learning_rate=0.1, size=32, epochs=2).epoch_ends
+    return ends[1] - ends[0]
+
+
+def examples_of(part: Ragged) -> int:
+    """Items that something precedes."""
+    return int((part.lengths - 1).clip(0).sum())
+
+
+def _part(dataset: Dataset, factor: int) -> Ragged:
+    """The newest sessions, `factor` sixteenths of all."""
+    count = len(dataset.train) * factor // FACTORS[-1]
+    return dataset.train.where(slice(len(dataset.train) - count, None))

@@ -1,0 +1,125 @@
+"""Online Retail's questions by hand, and both stages on a small lake of the same calendar."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from contracts.settings import Settings
+from models.errors import ModelsError
+from models.evaluation.cases import Floats
+from models.evaluation.methods import TUTORIAL
+from models.evaluation.plan import SHOP_TUNED
+from models.evaluation.protocol import Asked, Tested
+from models.evaluation.ranking import rank
+from models.evaluation.run import run_final, write_section
+from models.evaluation.search import Budget
+from models.evaluation.shop import (
+    MEASURES,
+    TESTED_TO,
+    TUNED_TO,
+    asked_without_session,
+    at_session_start,
+    basket_recall,
+    without_session,
+)
+from models.evaluation.shop_methods import BASELINES, OURS, of_interactions
+from models.evaluation.shop_run import comparisons, tuned_section
+from models.examples import Examples
+from tests.models.conftest import write_lake
+
+
+def examples(*rows: tuple[list[tuple[int, int]], int, int]) -> Examples:
+    """Rows of (slots as (item, kind), label, session); the shopper is the session."""
+    count = len(rows)
+    positions, kinds = np.full((count, 50), -1, np.int32), np.zeros((count, 50), np.int32)
+    for n, (slots, _, _) in enumerate(rows):
+        for slot, (item, kind) in enumerate(slots):
+            positions[n, slot], kinds[n, slot] = item, kind
+    return Examples(
+        positions,
+        kinds,
+        np.array([label for _, label, _ in rows], np.int32),
+        np.full((count, 50), -1, np.int32),
+        np.array([session for *_, session in rows], np.int32),
+        np.array([session for *_, session in rows], np.int32),
+        np.full(count, np.datetime64("2011-08-01")),
+    )
+
+
+ROWS = examples(
+    ([(4, 2)], 1, 0),
+    ([], 3, 1),
+    ([(1, 1), (4, 2)], 2, 0),
+    ([(2, 1), (1, 1), (4, 2)], 1, 0),  # the same item again
+)
+
+
+def test_a_basket_is_asked_with_what_was_known_at_its_start():
+    found = at_session_start(ROWS)
+    assert list(zip(found.sessions.tolist(), found.labels.tolist(), strict=True)) == [(0, 1), (1, 3), (0, 2)]
+    assert found.positions[:, 0].tolist() == [4, -1, 4]
+
+
+def test_a_baskets_recall_is_the_share_of_its_items_and_each_basket_counts_once():
+    def score(cases: Examples) -> Floats:
+        found = np.zeros((len(cases), 40), np.float32)
+        found[:, 1] = 1  # of basket 0 one of two items, of basket 1 none
+        found[:, 10:35] = 0.5
+        return found
+
+    assert basket_recall(score, at_session_start(ROWS))["basket_recall20"] == 0.25
+
+
+def test_without_the_session_the_users_slots_move_up():
+    found = without_session(ROWS)
+    assert found.positions[3, :2].tolist() == [4, -1]
+    assert found.kinds[3, :2].tolist() == [2, 0]
+    seen = []
+    asked_without_session(lambda cases: seen.append(cases.positions[0, 0]) or np.zeros((1, 5)))(
+        ROWS.where([3])
+    )
+    assert seen == [4]
+
+
+def test_ours_is_held_against_the_best_baseline_overall_and_on_each_slice():
+    asked = Asked(ROWS, np.ones(40, np.float32), np.ones(4, bool), MEASURES, {})
+
+    def model(name: str, *right: int) -> Tested:
+        scores = np.zeros((4, 40), np.float32)
+        scores[:, 5:30] = 0.5
+        scores[list(right), ROWS.labels[list(right)]] = 1
+        return Tested(name, rank(lambda cases: scores[: len(cases)], ROWS), {})
+
+    found = [model("two_tower", 0, 1, 2, 3), model("item_knn", 0, 2), model("tutorial_two_tower", 1)]
+    told = comparisons(asked, found, model("blind", 3))
+    assert (told["best_baseline"], told["ratio_best_baseline"]) == ("item_knn", 2.0)
+    assert (told["ratio_tutorial"], told["ratio_in_session"]) == (4.0, 4.0)
+    assert told["paired_difference"]["mean"] == 0.5
+    assert told["slices"]["no_history"]["mean"] == 1.0
+    assert told["slices"]["no_history"]["cases"] == 1
+
+
+def test_september_is_asked_with_what_august_chose_and_each_opening_is_recorded(tmp_path: Path):
+    settings, said = Settings(var=tmp_path), []
+    write_lake(settings.evaluation, TESTED_TO, 75, 12, more_cuts=(TUNED_TO,))
+    with pytest.raises(ModelsError, match="make evaluate"):
+        run_final(settings, said.append)
+    knn = next(method for method in BASELINES if method.name == "item_knn")
+    methods = (OURS, knn, of_interactions(TUTORIAL))
+    section = tuned_section(settings, Budget(trials=1, seconds=60), 300, said.append, methods)
+    assert section["facts"]["test_cases"] == 31 * 12 * 5
+    assert section["item_knn"]["search"]["params"]["neighbours"] == 100
+    plan = {"trials": 1, "search_seconds": 60}
+    made = {"made_at": "2026-01-01", "commit": "c", "plan": plan, "seconds": 1.0}
+    write_section(settings, "evaluate", SHOP_TUNED, {**section, "made": made})
+    for opened in (1, 2):
+        final = run_final(settings, said.append)["online_retail"]
+        assert final["facts"]["test_cases"] == 30 * 12 * 5
+        assert len(final["openings"]) == opened
+    assert final["openings"][0].keys() == {"commit", "made_at"}
+    # A walk's next item follows from the one before; the user's item tells the chain alone.
+    assert final["two_tower"]["mrr20"] > 1.15 * final["two_tower_without_session"]["mrr20"]
+    assert final["two_tower"]["recall20"] > final["tutorial_two_tower"]["recall20"]
