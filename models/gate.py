@@ -10,7 +10,8 @@ two_tower ─ judged against every baseline and the incumbent ─ passes ─► 
 A candidate is refused where its Recall@20 is worse by the paired interval over all cases, or on any slice by more than
 `MARGIN`; where a slice holds too few shoppers nothing is told of it. A model whose Recall@20 is more than `TOO_GOOD` times what the
 baselines and the shopper's newest items alone reach is refused as well: gains of that size are leaks. (Smaller ones it cannot see, nor any
-where the plain methods reach one half.)
+where the plain methods reach one half.) Where the features hold what they are to tell, every model is good, and no candidate is judged:
+see `leak_of`.
 """
 
 from __future__ import annotations
@@ -24,9 +25,11 @@ import numpy as np
 from models.evaluation.cases import Ints, Mask
 from models.evaluation.intervals import Interval, paired_difference
 from models.evaluation.metrics import Ranking
+from models.examples import Examples
 
 MARGIN = 0.02
 TOO_GOOD = 2.0
+LEAKED = 0.5
 SHOPPERS_AT_LEAST = 30
 K = 20
 
@@ -70,6 +73,18 @@ class Verdict:
         if self.too_good:
             found.append(f"Recall@{K} more than {TOO_GOOD:g} times what plain methods reach: look for a leak")
         return found
+
+
+def leak_of(examples: Examples) -> str | None:
+    """Why examples may teach nothing: the cart of most of them begins with what is about to be added.
+
+    So it is where features were joined as of the event instead of before it. Who adds what lies in the cart already does so
+    now and then.
+    """
+    share = float((examples.carted[:, 0] == examples.labels).mean())
+    if share <= LEAKED:
+        return None
+    return f"in {share:.0%} of {len(examples)} examples the label is the newest item of the cart: the features are of after the event"
 
 
 def judge(

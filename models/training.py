@@ -21,7 +21,7 @@ from models.evaluation.metrics import Ranking
 from models.evaluation.ranking import Score, rank
 from models.evaluation.slices import slices_of
 from models.examples import Examples, read_examples, split
-from models.gate import judge
+from models.gate import judge, leak_of
 from models.incumbent import incumbent_score
 from models.registry import VALIDATED_FROM, Candidate, Champion, Training
 from models.towers import TwoTower
@@ -81,7 +81,13 @@ def measured(
     """The candidates with their figures and the gate's verdicts, and the incumbent's figures.
 
     A model is held against the incumbent and every baseline, a baseline against the incumbent alone.
+
+    Raises:
+        ModelsError: the examples hold what they are to tell.
     """
+    for part in (train, validation):
+        if leak := leak_of(part):
+            raise ModelsError(f"nothing is trained: {leak}")
     counts = train.interactions().counts(items)
     slices = slices_of(validation, counts, np.isin(validation.shoppers, train.shoppers))
     rankings = {candidate.kind: rank(score, validation) for candidate, score in fitted}

@@ -1,6 +1,6 @@
 """How much an evaluation does: the quick one and the full one.
 
-A section of the report is a data set, or how fast the towers train.
+A section of the report is a data set, how fast the towers train, what their export loses, or what the gate refuses.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from models.evaluation.search import Budget
 SHOP = "online_retail"
 SHOP_TUNED = f"{SHOP}_validation"
 SPEED = "training"
+LITERT = "litert"
+GATE = "gate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,4 +37,4 @@ class Plan:
 
 
 QUICK = Plan("evaluate-quick", ("serenade", "beauty"), Budget(3, 60.0), 150.0, 1000)
-FULL = Plan("evaluate", (*PUBLIC, SHOP, SPEED), Budget(), 3600.0, 5000)
+FULL = Plan("evaluate", (*PUBLIC, SHOP, SPEED, LITERT, GATE), Budget(), 3600.0, 5000)

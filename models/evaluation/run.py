@@ -16,11 +16,15 @@ from contracts.settings import Settings
 from models.errors import ModelsError
 from models.evaluation.cases import Dataset
 from models.evaluation.datasets import PUBLIC
+from models.evaluation.faults import faults_section
+from models.evaluation.litert import litert_section
 from models.evaluation.methods import OF_DATASET
 from models.evaluation.page import page_of
-from models.evaluation.plan import FULL, SHOP, SHOP_TUNED, SPEED, Plan
+from models.evaluation.plan import FULL, LITERT, SHOP, SHOP_TUNED, SPEED, Plan
 from models.evaluation.protocol import Tested, asked_of, run_method, summary, values_of
-from models.evaluation.shop_run import final_section, tuned_section
+from models.evaluation.shop import TUNED_TO, read_shop
+from models.evaluation.shop_methods import OURS
+from models.evaluation.shop_run import chosen_of, final_section, tuned_section
 from models.evaluation.speed import DATASET as SPEED_DATASET
 from models.evaluation.speed import speed_section
 from models.sequence.fit import Fit
@@ -38,15 +42,10 @@ def run(settings: Settings, plan: Plan, say: Say) -> dict[str, Any]:
     """
     if settings.data is None:
         raise ModelsError("the data sets are not there: set BRAID_DATA to their folder")
-    report: dict[str, Any] = {}
+    report = _kept(settings, plan.report)
     for name in plan.sections:
         began = time.perf_counter()
-        if name == SPEED:
-            section = speed_section(settings.data, FITS[SPEED_DATASET], say)
-        elif name == SHOP:
-            section = tuned_section(settings, plan.budget, plan.asked, say)
-        else:
-            section = _public(PUBLIC[name](settings.data), plan, say)
+        section = _section(settings, plan, name, report, say)
         made = {"plan": _told(plan), "seconds": round(time.perf_counter() - began, 1)}
         told = SHOP_TUNED if name == SHOP else name
         report = write_section(settings, plan.report, told, {**section, "made": {**provenance(), **made}})
@@ -60,8 +59,7 @@ def run_final(settings: Settings, say: Say) -> dict[str, Any]:
         ModelsError: nothing was tuned before, or the lake does not hold the month.
     """
     began = time.perf_counter()
-    path = settings.reports / f"{FULL.report}.json"
-    kept = json.loads(path.read_text()) if path.is_file() else {}
+    kept = _kept(settings, FULL.report)
     section = final_section(settings, kept, say)
     made = {
         **provenance(),
@@ -69,6 +67,19 @@ def run_final(settings: Settings, say: Say) -> dict[str, Any]:
         "seconds": round(time.perf_counter() - began, 1),
     }
     return write_section(settings, FULL.report, SHOP, {**section, "made": made})
+
+
+def _section(settings: Settings, plan: Plan, name: str, report: dict[str, Any], say: Say) -> dict[str, Any]:
+    data = settings.data
+    assert data is not None
+    if name in PUBLIC:
+        return _public(PUBLIC[name](data), plan, say)
+    if name == SPEED:
+        return speed_section(data, FITS[SPEED_DATASET], say)
+    if name == SHOP:
+        return tuned_section(settings, plan.budget, plan.asked, say)
+    shop, chosen = read_shop(settings, TUNED_TO), chosen_of(report)[OURS.name]
+    return litert_section(shop, chosen) if name == LITERT else faults_section(shop, chosen, say)
 
 
 def _public(dataset: Dataset, plan: Plan, say: Say) -> dict[str, Any]:
@@ -109,12 +120,17 @@ def write_section(settings: Settings, file: str, name: str, section: dict[str, A
     """Put one section into the report of that name, and make its page anew; returns the whole report."""
     settings.reports.mkdir(parents=True, exist_ok=True)
     path = settings.reports / f"{file}.json"
-    kept = json.loads(path.read_text()) if path.is_file() else {}
-    report = {**kept, **provenance(), name: section}
+    report = {**_kept(settings, file), **provenance(), name: section}
     report["seconds"] = round(sum(one["made"]["seconds"] for one in report.values() if _is_section(one)), 1)
     path.write_text(json.dumps(report, indent=1) + "\n")
     path.with_suffix(".html").write_text(page_of(report))
     return report
+
+
+def _kept(settings: Settings, file: str) -> dict[str, Any]:
+    """The report so far; none before the first section."""
+    path = settings.reports / f"{file}.json"
+    return json.loads(path.read_text()) if path.is_file() else {}
 
 
 def _is_section(found: Any) -> bool:

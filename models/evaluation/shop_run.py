@@ -64,14 +64,12 @@ def final_section(settings: Settings, report: Mapping[str, Any], say: Say) -> di
     Raises:
         ModelsError: nothing was searched, or the lake does not hold September.
     """
-    if SHOP_TUNED not in report:
-        raise ModelsError("nothing was tuned: run `make evaluate` before the test month is opened")
+    chosen = chosen_of(report)
     openings = [
         *report.get(SHOP, {}).get("openings", ()),
         {name: provenance()[name] for name in ("commit", "made_at")},
     ]
     shop = read_shop(settings, TESTED_TO)
-    chosen = {name: one["search"]["params"] for name, one in report[SHOP_TUNED].items() if "search" in one}
     found = [
         _tested(shop, method, chosen[method.name], {"params": chosen[method.name]}, say)
         for method in METHODS
@@ -80,6 +78,17 @@ def final_section(settings: Settings, report: Mapping[str, Any], say: Say) -> di
     blind = _blind(shop, chosen[OURS.name], say)
     asked = asked_of_shop(shop)
     return {**summary(asked, [*found, blind]), **comparisons(asked, found, blind), "openings": openings}
+
+
+def chosen_of(report: Mapping[str, Any]) -> dict[str, Params]:
+    """What the searches on August chose, by method.
+
+    Raises:
+        ModelsError: there were none.
+    """
+    if SHOP_TUNED not in report:
+        raise ModelsError("nothing was tuned: run `make evaluate` first (`--only online_retail`)")
+    return {name: one["search"]["params"] for name, one in report[SHOP_TUNED].items() if "search" in one}
 
 
 def comparisons(asked: Asked, found: Sequence[Tested], blind: Tested) -> dict[str, Any]:

@@ -27,6 +27,7 @@ class Fit:
     Attributes:
         tokens: of a batch, about; a batch of short sequences has more of them.
         uniform: candidates drawn uniformly; `in_batch`: labels drawn from the batch.
+        cosine: whether the learning rate falls, along a cosine, to a twentieth at the last of the epochs.
         patience: epochs without a better validation after which the best weights are kept.
     """
 
@@ -38,6 +39,7 @@ class Fit:
     temperature: float = 1.0
     weight_decay: float = 0.0
     warmup: int = 200
+    cosine: bool = False
     patience: int = 5
     seed: int = 0
     shape: Shape = field(default_factory=Shape)
@@ -79,9 +81,10 @@ def fit_towers(
         ItemTower(items, attributes if fit.shape.attributes else None, fit.shape), QueryTower(fit.shape)
     )
     share = np.bincount(train.values, minlength=items).astype(np.float32)
-    step = _step(towers, tf.constant(share / share.sum()), items, fit)
     chance = np.random.default_rng(fit.seed)
     sequences = _padded(train, fit.shape.slots + 1)
+    steps = fit.epochs * sum(1 for _ in _batches(sequences, fit.tokens, np.random.default_rng(0)))
+    step = _step(towers, tf.constant(share / share.sum()), items, fit, steps)
     for epoch in range(fit.epochs):
         losses = [step(tf.constant(batch)) for batch in _batches(sequences, fit.tokens, chance)]
         if not after_epoch(epoch, towers, float(np.mean([loss.numpy() for loss in losses]))):
@@ -89,10 +92,11 @@ def fit_towers(
     return towers
 
 
-def _step(towers: Towers, share: tf.Tensor, items: int, fit: Fit) -> Callable[[tf.Tensor], tf.Tensor]:
-    optimizer = tf.keras.optimizers.Adam(
-        _Warmup(fit.learning_rate, fit.warmup), beta_2=0.98, weight_decay=fit.weight_decay or None
-    )
+def _step(
+    towers: Towers, share: tf.Tensor, items: int, fit: Fit, steps: int
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    rate = _Warmup(fit.learning_rate, fit.warmup, steps if fit.cosine else 0)
+    optimizer = tf.keras.optimizers.Adam(rate, beta_2=0.98, weight_decay=fit.weight_decay or None)
 
     @tf.function(input_signature=[tf.TensorSpec((None, None), tf.int32)])  # type: ignore[untyped-decorator]
     def step(batch: tf.Tensor) -> tf.Tensor:
@@ -125,16 +129,20 @@ def _step(towers: Towers, share: tf.Tensor, items: int, fit: Fit) -> Callable[[t
 
 
 class _Warmup(tf.keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
-    """From 0 up to the rate within the first steps."""
+    """From 0 up to the rate within the first steps, then along half a cosine to a twentieth of it where `steps` says by when."""
 
-    def __init__(self, rate: float, steps: int) -> None:
-        self.rate, self.steps = rate, steps
+    def __init__(self, rate: float, warmup: int, steps: int) -> None:
+        self.rate, self.warmup, self.steps = rate, warmup, steps
 
     def __call__(self, step: tf.Tensor) -> tf.Tensor:
-        return self.rate * tf.minimum(1.0, (tf.cast(step, tf.float32) + 1) / max(self.steps, 1))
+        done = tf.cast(step, tf.float32) + 1
+        rate = self.rate * tf.minimum(1.0, done / max(self.warmup, 1))
+        if not self.steps:
+            return rate
+        return rate * (0.525 + 0.475 * tf.cos(np.pi * tf.minimum(1.0, done / self.steps)))
 
     def get_config(self) -> dict[str, float]:
-        return {"rate": self.rate, "steps": self.steps}
+        return {"rate": self.rate, "warmup": self.warmup, "steps": self.steps}
 
 
 def _padded(train: Ragged, slots: int) -> list[Ints]:

@@ -11,9 +11,11 @@ from contracts.settings import Settings
 from models.baselines.item_knn import item_knn, score_knn
 from models.baselines.popularity import popularity, score_popularity
 from models.catalog import read_catalog_at
+from models.evaluation.faults import faults_section
 from models.evaluation.metrics import Ranking
+from models.evaluation.shop import Shop, at_session_start
 from models.examples import Examples, read_examples, split
-from models.gate import MARGIN, judge
+from models.gate import MARGIN, judge, leak_of
 from models.registry import Candidate, Training
 from models.training import measured
 from tests.models.conftest import CUT
@@ -112,6 +114,23 @@ def test_shuffled_labels_and_a_dropped_slice_are_refused_and_the_best_baseline_s
         assert training.promoted is not None
         assert training.promoted.kind == "item_knn"
     assert trained(train, rows).candidates[0].passes
+
+
+def test_every_planted_fault_of_a_whole_training_is_refused(small: Settings, rows):
+    train, validation, _ = rows
+    shop = Shop(read_catalog_at(small, CUT), train, validation, at_session_start(validation))
+    said: list[str] = []
+    found = faults_section(shop, {"epochs": 12}, said.append)
+    assert (found["faults_planted"], found["faults_refused"]) == (3, 3), said
+    assert "cart" in found["faults"]["features of after the event"]["reasons"][0]
+
+
+def test_who_adds_again_what_lies_in_the_cart_is_no_leak(rows):
+    train, _, _ = rows
+    again = train.carted.copy()
+    again[: len(train) // 3, 0] = train.labels[: len(train) // 3]
+    assert leak_of(replace(train, carted=again)) is None
+    assert leak_of(replace(train, carted=train.labels[:, None])) is not None
 
 
 def test_what_serves_stays_where_nothing_is_as_good(rows):

@@ -7,6 +7,8 @@ import pytest
 
 from models.catalog import ItemFeatures, price_step, title_words
 from models.decide.artifacts import QueryTower
+from models.evaluation.litert import cosines, overlap, queries
+from models.examples import Examples
 from models.export import item_tower_file, query_tower_file
 from models.item_vectors import item_vectors
 from models.keras2 import tf, tfrs
@@ -58,6 +60,30 @@ def test_the_exported_query_tower_equals_keras(tmp_path):
     ours = np.array([served(vectors[n : n + 1], kinds[n : n + 1]) for n in range(8)])
     assert np.abs(ours - tower((vectors, kinds)).numpy()).max() < 1e-5
     assert np.linalg.norm(ours, axis=1) == pytest.approx(np.ones(8), abs=1e-5)
+
+
+def test_the_quantized_query_tower_is_smaller_and_asks_nearly_the_same():
+    tf.keras.utils.set_random_seed(1)
+    chance = np.random.default_rng(0)
+    vectors = chance.normal(size=(300, 64)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    positions = chance.integers(0, 300, (20, 50)).astype(np.int32)
+    kinds = np.ones((20, 50), np.int32)
+    empty = np.zeros(20, np.int32)
+    asked = Examples(positions, kinds, empty, positions, empty, empty, np.zeros(20, "datetime64[D]"))
+    tower = KerasQueryTower(Shape())
+    tower((vectors[positions], kinds))
+    exact, small = query_tower_file(tower), query_tower_file(tower, quantized=True)
+    assert len(small) < 0.5 * len(exact)
+    expected = tower((vectors[positions], kinds)).numpy()
+    assert np.abs(queries(exact, vectors, asked) - expected).max() < 1e-5
+    assert cosines(queries(small, vectors, asked), expected).min() > 0.999
+
+
+def test_overlap_is_the_share_of_the_first_items_that_both_have():
+    a, b = np.array([[4.0, 3.0, 2.0, 1.0]]), np.array([[4.0, 1.0, 3.0, 2.0]])
+    assert overlap(a, b, 2) == 0.5
+    assert overlap(a, b, 500) == 1.0
 
 
 def test_the_exported_item_tower_equals_keras(tmp_path):

@@ -1,0 +1,77 @@
+"""What the LiteRT files lose: the served query tower beside Keras, and the same with its weights as 8-bit integers.
+
+max_error     greatest difference of any component, float32
+cosine        least cosine between the quantized tower's queries and Keras's
+overlap_500   mean share of the first 500 items that both order first
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.catalog import item_features
+from models.decide.artifacts import QueryTower, tower_query
+from models.evaluation.cases import Floats
+from models.evaluation.protocol import sample
+from models.evaluation.search import Params
+from models.evaluation.shop import Shop
+from models.evaluation.shop_methods import fit_of
+from models.examples import Examples
+from models.export import query_tower_file
+from models.train import fit_two_tower, query_of
+from models.training import trained_vocabulary
+
+ASKED = 1000
+FIRST = 500
+
+
+def litert_section(shop: Shop, params: Params) -> dict[str, Any]:
+    """Train the two-tower, export it, and ask all three the same."""
+    vocabulary = trained_vocabulary(shop.catalog, shop.train)
+    model = fit_two_tower(
+        shop.train, item_features(shop.catalog, vocabulary), len(vocabulary), fit_of(params)
+    )
+    vectors = model.item_vectors().numpy()
+    asked = sample(shop.asked.where((shop.asked.kinds != 0).any(axis=1)), ASKED, 0)
+    expected = query_of(model, vectors)(asked)
+    exact, quantized = (
+        query_tower_file(model.query_tower),
+        query_tower_file(model.query_tower, quantized=True),
+    )
+    small = queries(quantized, vectors, asked)
+    return {
+        "asked": len(asked),
+        "bytes": len(exact),
+        "quantized_bytes": len(quantized),
+        "max_error": float(np.abs(queries(exact, vectors, asked) - expected).max()),
+        "cosine": round(float(cosines(small, expected).min()), 6),
+        "overlap_500": round(overlap(small @ vectors.T, expected @ vectors.T, FIRST), 4),
+    }
+
+
+def queries(tower: bytes, vectors: Floats, asked: Examples) -> Floats:
+    """float32[n, 64] by a LiteRT file, as the scorer asks it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "tower.tflite"
+        path.write_bytes(tower)
+        query = tower_query(QueryTower(path), vectors)
+        return np.array(
+            [query(*slots) for slots in zip(asked.positions, asked.kinds, strict=True)], np.float32
+        )
+
+
+def cosines(a: Floats, b: Floats) -> Floats:
+    """float32[n], row by row."""
+    found: Floats = (a * b).sum(axis=1) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1))
+    return found
+
+
+def overlap(a: Floats, b: Floats, first: int) -> float:
+    """Mean share of the greatest `first` of each row of scores [n, items] that both have."""
+    first = min(first, a.shape[1])
+    ours, theirs = (np.argpartition(-scores, first - 1, axis=1)[:, :first] for scores in (a, b))
+    return float(np.mean([len(np.intersect1d(x, y)) / first for x, y in zip(ours, theirs, strict=True)]))
