@@ -21,12 +21,21 @@ log = logging.getLogger(__name__)
 
 
 class RoomStep(BaseOperator):
-    """Runs `commands` one after the other; a refused day or command fails at once, the rest is tried again."""
+    """Runs `commands` one after the other; a refused day or command fails at once, the rest is tried again.
+
+    What `options_from` makes of the run's context is added to each command.
+    """
 
     def __init__(
-        self, *, commands: Sequence[Sequence[str]], cut_from: Callable[[Any], date], **arguments: Any
+        self,
+        *,
+        commands: Sequence[Sequence[str]],
+        cut_from: Callable[[Any], date],
+        options_from: Callable[[Any], Sequence[str]] = lambda context: (),
+        **arguments: Any,
     ) -> None:
         super().__init__(**arguments)
+        self.options_from = options_from
         self.commands = [list(command) for command in commands]
         self.cut_from = cut_from
         self._runner: Runner | None = None
@@ -36,7 +45,8 @@ class RoomStep(BaseOperator):
             cut = self.cut_from(context).isoformat()
             self._runner = runner_named(from_environment().runner)
             for command in self.commands:
-                run_command(self._runner, [part.replace(CUT, cut) for part in command], log.info)
+                filled = [part.replace(CUT, cut) for part in command]
+                run_command(self._runner, [*filled, *self.options_from(context)], log.info)
         except (GateError, SettingsError) as refused:
             raise AirflowFailException(str(refused)) from refused
 

@@ -2,8 +2,9 @@
 
 **training-set** (Feast's point-in-time join of the label rows) → **train** (two-tower, item-kNN and popularity on one
 time split; MLflow holds the run). The gate holds the two-tower against what serves and against both baselines; of what passes the best
-becomes `champion`, a baseline included, and the next `daily` run embeds and publishes it. Where nothing passes, what serves stays. Due on
-Mondays at 06:00 UTC, after the daily run, for Sunday's cut.
+becomes `champion`, a baseline included, and the next `daily` run embeds and publishes it. Where nothing passes, what serves stays. Due every
+day at 06:00 UTC, after the daily run, for yesterday's cut: on Mondays from nothing, else a warm start from the towers that serve,
+once over the last four weeks.
 
 ## When a task fails
 
@@ -23,6 +24,7 @@ A refused day is missing in silver, and so in the examples. Training may go on w
 ## Rerun and backfill
 
 - Now, on the newest cut: `airflow dags trigger train`
+- From nothing, whatever the day: `airflow dags trigger train --conf '{"start": "full"}'` (after a change of the towers' shape, too)
 - On a cut of your choice: `python -m infra.airflow train --cut 2011-08-29`, or
   `airflow dags trigger train --conf '{"cut": "2011-08-29"}'`
 - Training the same cut twice gives two runs in MLflow; the second is held against the first.
@@ -45,10 +47,18 @@ def asked_cut(context: Any) -> date:
     return training_cut(context["params"]["cut"], context["dag_run"].run_after)
 
 
+def asked_start(context: Any) -> list[str]:
+    """What the towers of a run of `train` go on from."""
+    return ["--start", context["params"]["start"]]
+
+
 @dag(
     dag_id="train",
-    schedule=CronTriggerTimetable("0 6 * * 1", timezone="UTC"),
-    params={"cut": Param(None, type=["null", "string"], description="The cut to train on, as 2011-08-29")},
+    schedule=CronTriggerTimetable("0 6 * * *", timezone="UTC"),
+    params={
+        "cut": Param(None, type=["null", "string"], description="The cut to train on, as 2011-08-29"),
+        "start": Param("weekly", enum=["weekly", "full", "warm"], description="What the towers go on from"),
+    },
     doc_md=__doc__,
     tags=["batch", "models"],
     **DAG_DEFAULTS,
@@ -65,6 +75,7 @@ def train() -> None:
         task_id="train",
         cut_from=asked_cut,
         commands=[["models", "train", "--cut", CUT]],
+        options_from=asked_start,
     )
     chain(training_set, fit)
 

@@ -37,11 +37,12 @@ def run_train(arguments: argparse.Namespace, settings: Settings) -> None:
     started = time.perf_counter()
     from models.registry import register, standing
     from models.train import Fit
-    from models.training import train_candidates
+    from models.training import How, train_candidates
 
     fit = Fit(seed=arguments.seed, epochs=arguments.epochs)
+    how = How(fit, arguments.validation_days, arguments.start, arguments.workers)
     incumbent = standing(settings)
-    training = train_candidates(settings, arguments.cut, arguments.validation_days, fit, incumbent)
+    training = train_candidates(settings, arguments.cut, how, incumbent)
     run_id = register(settings, training)
     serves = training.promoted.kind if training.promoted else "incumbent"
     report: dict[str, Any] = {
@@ -150,6 +151,12 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--validation-days", type=int, default=7)
     train.add_argument("--epochs", type=int, default=6)
     train.add_argument("--seed", type=int, default=0)
+    train.add_argument(
+        "--start", choices=("full", "warm", "weekly"), default="full", help="what the towers go on from"
+    )
+    train.add_argument(
+        "--workers", type=int, default=1, help="processes that train the towers together, from nothing"
+    )
     return parser
 
 

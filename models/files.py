@@ -19,6 +19,7 @@ KNN = "knn.npz"
 POPULARITY = "popularity.npy"
 QUERY_TOWER = "query_tower.tflite"
 ITEM_TOWER = "item_tower.tflite"
+WEIGHTS = "weights.npz"
 
 
 def knn_files(items: Sequence[str], knn: Knn) -> dict[str, bytes]:
@@ -31,6 +32,21 @@ def popularity_files(items: Sequence[str], counts: Floats) -> dict[str, bytes]:
     out = io.BytesIO()
     np.save(out, counts, allow_pickle=False)
     return {ITEMS: to_json(list(items)), POPULARITY: out.getvalue()}
+
+
+def weights_file(weights: Mapping[str, Floats]) -> bytes:
+    out = io.BytesIO()
+    np.savez(out, **weights)
+    return out.getvalue()
+
+
+def read_weights(folder: Path) -> dict[str, Floats] | None:
+    """The towers' weights by name; None where the version has none."""
+    try:
+        with np.load(folder / WEIGHTS, allow_pickle=False) as stored:
+            return dict(stored)
+    except FileNotFoundError:
+        return None
 
 
 def read_vocabulary(folder: Path) -> dict[str, int]:

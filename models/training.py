@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -25,19 +25,39 @@ from models.gate import judge, leak_of
 from models.incumbent import incumbent_score
 from models.registry import VALIDATED_FROM, Candidate, Champion, Training
 from models.towers import TwoTower
-from models.train import Fit, fit_two_tower, query_of
+from models.train import Fit, Start, fit_two_tower, query_of, warm, weights_of
+from models.workers import fit_apart
 
 INCUMBENT = "incumbent"
+SUNDAY = 6
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """How a training is done.
+
+    Attributes:
+        start: `full`, from nothing; `warm`, from the towers that serve; `weekly`, full for a Sunday's cut or where there are no
+            towers yet, else warm.
+        workers: processes that train the towers together.
+    """
+
+    fit: Fit = field(default_factory=Fit)
+    validation_days: int = 7
+    start: str = "full"
+    workers: int = 1
 
 
 def train_candidates(
-    settings: Settings, cut_on: date, validation_days: int, fit: Fit, incumbent: Champion | None = None
+    settings: Settings, cut_on: date, how: How, incumbent: Champion | None = None
 ) -> Training:
     """Read the cut's catalog and the training set, fit, measure and judge; nothing is written.
 
     Raises:
-        ModelsError: there is nothing to train on or to validate with, or the incumbent has learned from the validation days.
+        ModelsError: there is nothing to train on or to validate with, the incumbent has learned from the validation days,
+            or a warm start has no towers to go on from.
     """
+    fit, validation_days = how.fit, how.validation_days
     catalog = read_catalog_at(settings, cut_on)
     examples = read_examples(settings, catalog.index, cut_on)
     train, validation = split(examples, cut_on, validation_days)
@@ -47,7 +67,8 @@ def train_candidates(
             f"{incumbent.model_version} has learned from days before {incumbent.validated_from}, so {first} to {cut_on} cannot judge it: "
             "train a later cut, or promote an older version first (python -m models list)"
         )
-    fitted = [two_tower(catalog, train, fit), *baselines(catalog, train)]
+    start = start_of(how, cut_on, incumbent)
+    fitted = [two_tower(catalog, train, fit, start, how.workers), *baselines(catalog, train)]
     counts = popularity(train.interactions(), len(catalog.ids))
     standing = incumbent_score(incumbent, catalog, counts) if incumbent else None
     candidates, stands = measured(fitted, standing, train, validation, len(catalog.ids))
@@ -56,6 +77,8 @@ def train_candidates(
         "validation_examples": len(validation),
         "validation_days": validation_days,
         "items": len(catalog.ids),
+        "start": "warm" if start else "full",
+        "workers": how.workers,
         "epochs": fit.epochs,
         "batch": fit.batch,
         "learning_rate": fit.learning_rate,
@@ -120,13 +143,32 @@ def measured(
     return found, figures_of(standing[INCUMBENT], counts) if standing else None
 
 
-def two_tower(catalog: Catalog, train: Examples, fit: Fit) -> Fitted:
-    """The trained towers as LiteRT files, with the ids that the item tower knows."""
+def start_of(how: How, cut_on: date, incumbent: Champion | None) -> Start | None:
+    """The towers of the run that serves, where this training goes on from them.
+
+    Raises:
+        ModelsError: a warm start was asked for, and there are none.
+    """
+    if how.start == "full" or (how.start == "weekly" and cut_on.weekday() == SUNDAY):
+        return None
+    folder = incumbent.folders.get("two_tower") if incumbent else None
+    weights = files.read_weights(folder) if folder else None
+    if folder is not None and weights is not None:
+        return Start(weights, files.read_vocabulary(folder))
+    if how.start == "weekly":
+        return None
+    raise ModelsError("there are no towers to go on from: train fully first (python -m models train)")
+
+
+def two_tower(
+    catalog: Catalog, train: Examples, fit: Fit, start: Start | None = None, workers: int = 1
+) -> Fitted:
+    """The trained towers as LiteRT files, with the ids that the item tower knows and what a warm start goes on from."""
     from models.export import item_tower_file, query_tower_file
 
-    vocabulary = trained_vocabulary(catalog, train)
-    model = fit_two_tower(train, item_features(catalog, vocabulary), len(vocabulary), fit)
+    model, vocabulary = fitted_towers(catalog, train, fit, start, workers)
     content = {
+        files.WEIGHTS: files.weights_file(weights_of(model)),
         files.QUERY_TOWER: query_tower_file(model.query_tower),
         files.ITEM_TOWER: item_tower_file(model.item_tower),
         files.VOCABULARY: files.to_json(vocabulary),
@@ -134,6 +176,19 @@ def two_tower(catalog: Catalog, train: Examples, fit: Fit) -> Fitted:
     return Candidate("two_tower", {}, content), score_towers(
         model, popularity(train.interactions(), len(catalog.ids))
     )
+
+
+def fitted_towers(
+    catalog: Catalog, train: Examples, fit: Fit, start: Start | None = None, workers: int = 1
+) -> tuple[TwoTower, dict[str, int]]:
+    """The towers, and the number of each item that they know by its id."""
+    known = trained_vocabulary(catalog, train)
+    items = item_features(catalog, known)
+    if start:
+        return fit_two_tower(train, items, known, warm(fit), start), known
+    if workers > 1:
+        return fit_apart(train, items, known, fit, workers), known
+    return fit_two_tower(train, items, known, fit), known
 
 
 def trained_vocabulary(catalog: Catalog, train: Examples) -> dict[str, int]:

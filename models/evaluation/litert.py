@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from models.catalog import item_features
 from models.decide.artifacts import QueryTower, tower_query
 from models.evaluation.cases import Floats
 from models.evaluation.protocol import sample
@@ -22,8 +21,8 @@ from models.evaluation.shop import Shop
 from models.evaluation.shop_methods import fit_of
 from models.examples import Examples
 from models.export import query_tower_file
-from models.train import fit_two_tower, query_of
-from models.training import trained_vocabulary
+from models.train import query_of
+from models.training import fitted_towers
 
 ASKED = 1000
 FIRST = 500
@@ -31,10 +30,7 @@ FIRST = 500
 
 def litert_section(shop: Shop, params: Params) -> dict[str, Any]:
     """Train the two-tower, export it, and ask all three the same."""
-    vocabulary = trained_vocabulary(shop.catalog, shop.train)
-    model = fit_two_tower(
-        shop.train, item_features(shop.catalog, vocabulary), len(vocabulary), fit_of(params)
-    )
+    model, _ = fitted_towers(shop.catalog, shop.train, fit_of(params))
     vectors = model.item_vectors().numpy()
     asked = sample(shop.asked.where((shop.asked.kinds != 0).any(axis=1)), ASKED, 0)
     expected = query_of(model, vectors)(asked)

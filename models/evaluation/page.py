@@ -8,6 +8,8 @@ from typing import Any
 
 import jinja2
 
+from models.evaluation.plan import GATE, ITEMS, LITERT, SPEED
+
 WIDTH, HEIGHT = 640, 180
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 
@@ -20,7 +22,8 @@ def page_of(report: Mapping[str, Any]) -> str:
     sections = [
         (name, found) for name, found in report.items() if isinstance(found, dict) and "differences" in found
     ]
-    return template.render(report=report, datasets=[_told(name, found) for name, found in sections])
+    others = {name: report.get(name, {}) for name in (SPEED, LITERT, GATE, ITEMS)}
+    return template.render(report=report, datasets=[_told(name, found) for name, found in sections], **others)
 
 
 def _told(name: str, found: Mapping[str, Any]) -> dict[str, Any]:

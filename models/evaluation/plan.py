@@ -16,6 +16,7 @@ SHOP_TUNED = f"{SHOP}_validation"
 SPEED = "training"
 LITERT = "litert"
 GATE = "gate"
+ITEMS = "items"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,4 +38,4 @@ class Plan:
 
 
 QUICK = Plan("evaluate-quick", ("serenade", "beauty"), Budget(3, 60.0), 150.0, 1000)
-FULL = Plan("evaluate", (*PUBLIC, SHOP, SPEED, LITERT, GATE), Budget(), 3600.0, 5000)
+FULL = Plan("evaluate", (*PUBLIC, SHOP, SPEED, LITERT, GATE, ITEMS), Budget(), 3600.0, 5000)

@@ -17,16 +17,17 @@ from models.errors import ModelsError
 from models.evaluation.cases import Dataset
 from models.evaluation.datasets import PUBLIC
 from models.evaluation.faults import faults_section
+from models.evaluation.items import items_section
 from models.evaluation.litert import litert_section
 from models.evaluation.methods import OF_DATASET
 from models.evaluation.page import page_of
-from models.evaluation.plan import FULL, LITERT, SHOP, SHOP_TUNED, SPEED, Plan
+from models.evaluation.plan import FULL, GATE, LITERT, SHOP, SHOP_TUNED, SPEED, Plan
 from models.evaluation.protocol import Tested, asked_of, run_method, summary, values_of
 from models.evaluation.shop import TUNED_TO, read_shop
 from models.evaluation.shop_methods import OURS
 from models.evaluation.shop_run import chosen_of, final_section, tuned_section
 from models.evaluation.speed import DATASET as SPEED_DATASET
-from models.evaluation.speed import speed_section
+from models.evaluation.speed import daily_figures, speed_section
 from models.sequence.fit import Fit
 from models.sequence.ours import run_towers
 from models.sequence.presets import FITS
@@ -74,12 +75,14 @@ def _section(settings: Settings, plan: Plan, name: str, report: dict[str, Any], 
     assert data is not None
     if name in PUBLIC:
         return _public(PUBLIC[name](data), plan, say)
-    if name == SPEED:
-        return speed_section(data, FITS[SPEED_DATASET], say)
     if name == SHOP:
         return tuned_section(settings, plan.budget, plan.asked, say)
     shop, chosen = read_shop(settings, TUNED_TO), chosen_of(report)[OURS.name]
-    return litert_section(shop, chosen) if name == LITERT else faults_section(shop, chosen, say)
+    if name == SPEED:
+        return {**speed_section(data, FITS[SPEED_DATASET], say), **daily_figures(shop, chosen, say)}
+    if name == LITERT:
+        return litert_section(shop, chosen)
+    return faults_section(shop, chosen, say) if name == GATE else items_section(shop, chosen)
 
 
 def _public(dataset: Dataset, plan: Plan, say: Say) -> dict[str, Any]:

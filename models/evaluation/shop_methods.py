@@ -13,7 +13,6 @@ import optuna
 
 from models.baselines.popularity import popularity, score_popularity
 from models.baselines.recent import score_recent
-from models.catalog import item_features
 from models.evaluation.cases import Cases, Floats
 from models.evaluation.methods import EASE, IALS, ITEM_KNN, SESSION_KNN, TUTORIAL
 from models.evaluation.ranking import Score
@@ -21,8 +20,8 @@ from models.evaluation.search import Method, Params
 from models.evaluation.shop import Shop
 from models.examples import Examples
 from models.towers import Shape
-from models.train import Fit, fit_two_tower
-from models.training import score_towers, trained_vocabulary
+from models.train import Fit
+from models.training import fitted_towers, score_towers
 
 Space = Callable[[optuna.Trial], Params]
 
@@ -48,9 +47,7 @@ def of_interactions(method: Method) -> ShopMethod:
 
 def fit_towers(shop: Shop, params: Params) -> Score[Examples]:
     """The served two-tower."""
-    vocabulary = trained_vocabulary(shop.catalog, shop.train)
-    features = item_features(shop.catalog, vocabulary)
-    model = fit_two_tower(shop.train, features, len(vocabulary), fit_of(params))
+    model, _ = fitted_towers(shop.catalog, shop.train, fit_of(params))
     return score_towers(model, popularity(shop.train.interactions(), shop.items))
 
 

@@ -1,7 +1,7 @@
-"""How fast the towers train: beside the tutorial's loop on the same data, and as the data grow.
+"""How fast the towers train: beside the tutorial's loop on the same data, as the data grow, from yesterday's, and by two processes.
 
 An example is an item with what precedes it. Both loops read all of them in an epoch; the first epoch of each, in which the
-graph is built, is not counted. Rounds of both alternate.
+graph is built, is not counted. Rounds of both alternate. Warm starts and several processes are measured on the served towers.
 """
 
 from __future__ import annotations
@@ -15,10 +15,19 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from models.baselines.popularity import popularity
 from models.baselines.tutorial import fit_tutorial
 from models.evaluation.cases import Dataset, Interactions, Ragged
 from models.evaluation.datasets import PUBLIC
+from models.evaluation.intervals import paired_difference
+from models.evaluation.ranking import rank
+from models.evaluation.search import Params
+from models.evaluation.shop import Shop
+from models.evaluation.shop_methods import fit_of
 from models.sequence.fit import Fit, Towers, fit_towers
+from models.towers import TwoTower
+from models.train import Start, weights_of
+from models.training import fitted_towers, score_towers
 
 Say = Callable[[str], None]
 DATASET = "diginetica"
@@ -48,6 +57,39 @@ def speed_section(data: Path, fit: Fit, say: Say) -> dict[str, Any]:
         "tutorial_examples_per_second": [round(rate) for rate in theirs],
         "ratio_tutorial": round(median(ours) / median(theirs), 2),
         "growth": growth,
+    }
+
+
+def daily_figures(shop: Shop, params: Params, say: Say) -> dict[str, Any]:
+    """A day's warm start beside a training from nothing, and two processes beside one: seconds, and paired intervals of Recall@20."""
+    fit = fit_of(params)
+    counts = popularity(shop.train.interactions(), shop.items)
+    yesterday, known = fitted_towers(
+        shop.catalog, shop.train.where(shop.train.days < shop.train.days.max()), fit
+    )
+    start = Start(weights_of(yesterday), known)
+    trainings: dict[str, Callable[[], TwoTower]] = {
+        "full": lambda: fitted_towers(shop.catalog, shop.train, fit)[0],
+        "warm": lambda: fitted_towers(shop.catalog, shop.train, fit, start)[0],
+        "two": lambda: fitted_towers(shop.catalog, shop.train, fit, workers=2)[0],
+    }
+    hits, seconds = {}, {}
+    for name, train in trainings.items():
+        began = time.perf_counter()
+        model = train()
+        seconds[name] = round(time.perf_counter() - began, 1)
+        hits[name] = rank(score_towers(model, counts), shop.asked).recall(20)
+        say(f"training: {name} {seconds[name]} s, Recall@20 {hits[name].mean():.4f}")
+
+    def beside_full(name: str) -> dict[str, float | None]:
+        return paired_difference(hits[name], hits["full"], shop.asked.shoppers).as_dict()
+
+    return {
+        "full_s": seconds["full"],
+        "warm_start_s": seconds["warm"],
+        "warm_start_difference": beside_full("warm"),
+        "multi_worker_s": seconds["two"],
+        "multi_worker_difference": beside_full("two"),
     }
 
 

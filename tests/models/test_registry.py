@@ -18,7 +18,7 @@ from models.examples import read_examples, split
 from models.incumbent import incumbent_score
 from models.registry import Candidate, Training, champion, point, register, roll_back, standing, versions
 from models.train import Fit
-from models.training import baselines, measured, train_candidates
+from models.training import How, baselines, measured, train_candidates
 from tests.models.conftest import CUT
 
 
@@ -75,7 +75,7 @@ def test_the_registered_files_score_as_the_candidate_did(own: Settings):
 def test_a_champion_that_learned_from_the_validation_days_is_no_judge(own: Settings):
     trained(own, *candidates(own), cut=CUT + timedelta(days=1))
     with pytest.raises(ModelsError, match="train a later cut"):
-        train_candidates(own, CUT, 7, Fit(epochs=1), champion(own))
+        train_candidates(own, CUT, How(Fit(epochs=1)), champion(own))
 
 
 def test_a_champion_whose_files_were_changed_is_named(own: Settings):
