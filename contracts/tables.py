@@ -56,7 +56,7 @@ TABLES = {
               "feature_repo training-set", None, 30),
         Table("gold_item_embeddings", "Item vectors of a model at a cut", ("item_id", "cut_on"), "models embed", "cut_on",
               120),
-        Table("gold_user_embeddings", "User vectors of a model at a cut", ("user_id", "cut_on"), "models embed", "cut_on",
+        Table("gold_user_embeddings", "User vectors of a model at a cut", ("user_id", "cut_on"), "user_vectors", "cut_on",
               120),
         Table("gold_recommendations", "The daily list of each user", ("user_id", "rank", "cut_on"), "lists", "cut_on", 60),
         Table("bronze_decisions", "Decisions as the scorer wrote them", ("decision_id",), "decisions", "decided_on", 120),

@@ -1,7 +1,8 @@
 """# daily: one cut, from Kafka to the shop
 
 One run makes one day's cut (its partition key, `2011-08-30`) and puts it online:
-**ingest** (Spark: Kafka → bronze → silver) → **features** (gold) → **embed** (vectors of the champion) →
+**ingest** (Spark: Kafka → bronze → silver) → **features** (gold) → **embed** (item vectors and the
+snapshot of the champion, staged; Spark: user vectors) →
 **publish** (user views into Redis, the snapshot for the scorer) → **export** (lists for e-mail and CRM).
 It is due at the cut's end + publish_delay (02:00 UTC). Every task replaces what it wrote for the cut before,
 so a task may always be cleared and run again. Consent counts as of the cut's publication.
@@ -87,7 +88,10 @@ def daily() -> None:
     embed = RoomStep(
         task_id="embed",
         cut_from=this_cut,
-        commands=[["models", "embed", "--cut", CUT]],
+        commands=[
+            ["models", "embed", "--cut", CUT],
+            ["spark_jobs", "--jobs", "user_vectors", "--cut", CUT],
+        ],
         outlets=table_assets("gold_item_embeddings", "gold_user_embeddings"),
     )
     publish = RoomStep(

@@ -67,23 +67,22 @@ def run_train(arguments: argparse.Namespace, settings: Settings) -> None:
 
 
 def run_embed(arguments: argparse.Namespace, settings: Settings) -> None:
-    """Item and user vectors of the cut by the champion."""
+    """Item vectors of the cut by the champion, and the cut's snapshot, staged."""
     from models.embed import embed
+    from models.publish import stage
     from models.registry import champion
 
     serves = champion(settings)
-    items, users = embed(settings, serves, arguments.cut)
-    log("embedded", cut=arguments.cut, model_version=serves.model_version, items=items, users=users)
+    items = embed(settings, serves, arguments.cut)
+    version = stage(settings, serves, arguments.cut, settings.clock().now())
+    log("embedded", cut=arguments.cut, model_version=serves.model_version, items=items, staged=version)
 
 
 def run_publish(arguments: argparse.Namespace, settings: Settings) -> None:
-    """The cut's snapshot, made current."""
+    """The cut's staged snapshot, made current."""
     from models.publish import publish
-    from models.registry import champion
 
-    serves = champion(settings)
-    version = publish(settings, serves, arguments.cut, settings.clock().now())
-    log("published", cut=arguments.cut, model_version=serves.model_version, version=version)
+    log("published", cut=arguments.cut, version=publish(settings, arguments.cut))
 
 
 def run_list(arguments: argparse.Namespace, settings: Settings) -> None:

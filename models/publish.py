@@ -1,4 +1,9 @@
-"""The served snapshot of a cut: written whole, checked, then made current in one step."""
+"""The served snapshot of a cut: staged whole and checked, then made current in one step.
+
+```
+models embed ─► staged ─► spark_jobs user_vectors reads it ─► materialize ─► models publish ─► current
+```
+"""
 
 from __future__ import annotations
 
@@ -13,7 +18,15 @@ from contracts.features import EMBEDDING_SIZE
 from contracts.settings import Settings
 from models import files
 from models.catalog import Catalog, read_catalog_at
-from models.decide.artifacts import MANIFEST, current_version, open_snapshot, set_current, write_snapshot
+from models.decide.artifacts import (
+    MANIFEST,
+    current_version,
+    open_snapshot,
+    set_current,
+    set_staged,
+    staged_version,
+    write_snapshot,
+)
 from models.decide.snapshot import Snapshot
 from models.errors import ModelsError
 from models.registry import Champion
@@ -23,8 +36,8 @@ Floats = npt.NDArray[np.float32]
 KEPT = 5
 
 
-def publish(settings: Settings, champion: Champion, cut_on: date, made_at: datetime) -> str:
-    """Write and switch to the cut's snapshot; returns its version. The last five are kept.
+def stage(settings: Settings, champion: Champion, cut_on: date, made_at: datetime) -> str:
+    """Write the cut's snapshot for the next publish; returns its version. The last five are kept.
 
     Raises:
         ModelsError: the vectors are not the champion's, or the snapshot is not fit to serve.
@@ -37,9 +50,25 @@ def publish(settings: Settings, champion: Champion, cut_on: date, made_at: datet
     snapshot = snapshot_of(catalog, vectors, champion, cut_on)
     check(snapshot)
     version = write_snapshot(settings.serving, snapshot, tower, made_at)
-    open_snapshot(settings.serving / version)
-    set_current(settings.serving, version)
+    set_staged(settings.serving, version)
     _forget_old(settings.serving)
+    return version
+
+
+def publish(settings: Settings, cut_on: date) -> str:
+    """Make the staged snapshot the one that serves; returns its version.
+
+    Raises:
+        ModelsError: what is staged is not of the cut.
+        SnapshotError: its files are not what they were.
+    """
+    version = staged_version(settings.serving)
+    staged = open_snapshot(settings.serving / version) if version else None
+    if version is None or staged is None or staged.cut_on != str(cut_on):
+        raise ModelsError(
+            f"staged is {version or 'nothing'}, no snapshot of {cut_on}: run `python -m models embed --cut {cut_on}` first"
+        )
+    set_current(settings.serving, version)
     return version
 
 
@@ -109,9 +138,9 @@ def check(snapshot: Snapshot) -> None:
 
 
 def _forget_old(serving: Path) -> None:
-    """Keep the current snapshot and the newest made others."""
-    current = current_version(serving)
-    others = [path for path in serving.iterdir() if (path / MANIFEST).is_file() and path.name != current]
+    """Keep the current and the staged snapshot, and the newest made others."""
+    named = {current_version(serving), staged_version(serving)}
+    others = [path for path in serving.iterdir() if (path / MANIFEST).is_file() and path.name not in named]
     others.sort(key=lambda path: ((path / MANIFEST).stat().st_mtime_ns, path.name), reverse=True)
     for path in others[KEPT - 1 :]:
         shutil.rmtree(path)

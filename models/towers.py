@@ -15,8 +15,10 @@ from contracts.features import EMBEDDING_SIZE
 from models.catalog import NO_WORD, PRICE_STEPS, UNKNOWN_ID, WORD_BUCKETS, ItemFeatures
 from models.decide.query import SLOTS
 from models.keras2 import tf, tfrs
+from models.sequence.block import Block, BlockShape
 
 MASKED = -1e9
+BLOCK_HEADS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +27,13 @@ class Shape:
 
     Attributes:
         heads: attention heads over the slots.
+        blocks: of a transformer over the slots, which tells the heads where to look; 0 is pooling alone.
         uniform_negatives: candidates drawn uniformly from the catalog beside those of the batch.
         id_dropout: share of the items whose id is hidden in a step, so that content learns to carry an item.
     """
 
     heads: int = 4
+    blocks: int = 0
     hidden: int = 128
     temperature: float = 0.1
     uniform_negatives: int = 1024
@@ -66,6 +70,8 @@ class QueryTower(tf.keras.Model):  # type: ignore[misc]
         )
         self.attend = tf.keras.layers.Dense(EMBEDDING_SIZE, "tanh", name="attend")
         self.logits = tf.keras.layers.Dense(shape.heads, name="logits")
+        block = BlockShape(EMBEDDING_SIZE, BLOCK_HEADS, shape.slot_dropout)
+        self.blocks = [Block(block, f"block_{number}") for number in range(shape.blocks)]
         self.dropout = tf.keras.layers.Dropout(shape.slot_dropout, noise_shape=(None, SLOTS, 1))
         self.hidden = tf.keras.layers.Dense(shape.hidden, "relu", name="hidden")
         self.out = tf.keras.layers.Dense(EMBEDDING_SIZE, name="out")
@@ -75,11 +81,16 @@ class QueryTower(tf.keras.Model):  # type: ignore[misc]
         vectors, kinds = inputs
         there = tf.cast(tf.not_equal(kinds, 0), tf.float32)[:, :, None]
         vectors = self.dropout(vectors, training=training)
-        placed = self.attend(vectors + self.places[None] + self.kinds(kinds))
+        placed = vectors + self.places[None] + self.kinds(kinds)
+        seen = tf.tile(tf.not_equal(kinds, 0)[:, None, :], [1, SLOTS, 1])
+        for block in self.blocks:
+            placed = block((placed, seen), training=training)
+        newest = [placed[:, 0]] if self.blocks else []
+        placed = self.attend(placed)
         weights = tf.nn.softmax(self.logits(placed) + self.recency[None] + (1.0 - there) * MASKED, axis=1)
         pooled = tf.matmul(weights * there, vectors, transpose_a=True)
         heads = tf.reshape(pooled, [-1, weights.shape[2] * EMBEDDING_SIZE])
-        read = tf.concat([heads, vectors[:, 0], kinds_share(kinds)], axis=1)
+        read = tf.concat([heads, vectors[:, 0], kinds_share(kinds), *newest], axis=1)
         return tf.math.l2_normalize(self.mix(read) + self.out(self.hidden(read)), axis=-1)
 
 

@@ -31,6 +31,7 @@ JOBS = {
     "silver": "spark_jobs.silver:run_silver",
     "profiles": "spark_jobs.profiles:run_profiles",
     "gold": "spark_jobs.gold:run_gold",
+    "user_vectors": "spark_jobs.user_vectors:run_user_vectors",
     "lists": "spark_jobs.lists:run_lists",
     "decisions": "spark_jobs.decisions:run_decisions",
     "check_decisions": "spark_jobs.checks:check_decisions",

@@ -81,7 +81,7 @@ USER_EMBEDDING = View(
     strand=Strand.BATCH,
     join_keys=("user_id",),
     features=(
-        one("user_vector", "The query tower's vector of the user at the cut (models embed)", FeatureType.FLOAT_LIST,
+        one("user_vector", "The query tower's vector of the user at the cut (spark_jobs user_vectors)", FeatureType.FLOAT_LIST,
             Computed()),
         one("user_vector_model", "The model version that made the vector", FeatureType.STRING, Computed()),
     ),

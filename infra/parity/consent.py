@@ -104,6 +104,7 @@ def _publish(settings: Settings, cut: str, *, train: bool = False) -> None:
             settings, "consent", "models", "train", "--cut", cut, "--validation-days", "1", "--epochs", "1"
         )
     run_step(settings, "consent", "models", "embed", "--cut", cut)
+    run_step(settings, "consent", "spark_jobs", "--jobs", "user_vectors", "--cut", cut)
     run_step(settings, "consent", "feature_repo", "materialize", "--cut", cut)
     run_step(settings, "consent", "models", "publish", "--cut", cut)
 

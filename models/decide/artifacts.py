@@ -25,6 +25,7 @@ from models.decide.snapshot import Snapshot
 MANIFEST = "manifest.json"
 TOWER = "query_tower.tflite"
 CURRENT = "current.json"
+STAGED = "staged.json"
 
 
 class SnapshotError(BraidError):
@@ -124,11 +125,12 @@ def open_served(folder: Path) -> Served:
 
 def current_version(serving: Path) -> str | None:
     """The version that serves; None before the first publish."""
-    try:
-        version: str = json.loads((serving / CURRENT).read_text())["version"]
-    except FileNotFoundError:
-        return None
-    return version
+    return _named(serving / CURRENT)
+
+
+def staged_version(serving: Path) -> str | None:
+    """The version that the next publish makes current; None before the first."""
+    return _named(serving / STAGED)
 
 
 def set_current(serving: Path, version: str) -> None:
@@ -137,12 +139,33 @@ def set_current(serving: Path, version: str) -> None:
     Raises:
         SnapshotError: there is no such snapshot.
     """
-    _manifest(serving / version)
-    if current_version(serving) == version:
+    _name(serving / CURRENT, version)
+
+
+def set_staged(serving: Path, version: str) -> None:
+    """Make `version` the one that the next publish takes.
+
+    Raises:
+        SnapshotError: there is no such snapshot.
+    """
+    _name(serving / STAGED, version)
+
+
+def _named(pointer: Path) -> str | None:
+    try:
+        version: str = json.loads(pointer.read_text())["version"]
+    except FileNotFoundError:
+        return None
+    return version
+
+
+def _name(pointer: Path, version: str) -> None:
+    _manifest(pointer.parent / version)
+    if _named(pointer) == version:
         return
-    fresh = serving / f"{CURRENT}.{os.getpid()}.new"
+    fresh = pointer.with_name(f"{pointer.name}.{os.getpid()}.new")
     fresh.write_bytes(_json({"version": version}))
-    fresh.replace(serving / CURRENT)
+    fresh.replace(pointer)
 
 
 def _files(snapshot: Snapshot, tower: bytes | None) -> dict[str, bytes]:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from models.evaluation.cases import Ragged
 from models.keras2 import tf
+from models.sequence.block import Block, BlockShape
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,29 +70,6 @@ def _shares(attributes: Ragged) -> tf.sparse.SparseTensor:
     return tf.sparse.SparseTensor(places[order], shares[order], shape)
 
 
-class Block(tf.keras.layers.Layer):  # type: ignore[misc]
-    """Causal attention over what is there, then two dense layers; each normalized before and added."""
-
-    def __init__(self, shape: Shape, name: str) -> None:
-        super().__init__(name=name)
-        self.attend_norm = tf.keras.layers.LayerNormalization(epsilon=1e-6)
-        self.attend = tf.keras.layers.MultiHeadAttention(
-            shape.heads, shape.dim // shape.heads, dropout=shape.dropout
-        )
-        self.dense_norm = tf.keras.layers.LayerNormalization(epsilon=1e-6)
-        self.wide = tf.keras.layers.Dense(4 * shape.dim, "gelu")
-        self.narrow = tf.keras.layers.Dense(shape.dim)
-        self.dropout = tf.keras.layers.Dropout(shape.dropout)
-
-    def call(self, inputs: tuple[tf.Tensor, tf.Tensor], training: bool = False) -> tf.Tensor:
-        x, seen = inputs
-        normed = self.attend_norm(x)
-        x += self.dropout(
-            self.attend(normed, normed, attention_mask=seen, training=training), training=training
-        )
-        return x + self.dropout(self.narrow(self.wide(self.dense_norm(x))), training=training)
-
-
 class QueryTower(tf.keras.Model):  # type: ignore[misc]
     """(item vectors [n, slots, dim] oldest first and ending with the newest, there bool[n, slots]) → [n, slots, dim].
 
@@ -102,7 +80,10 @@ class QueryTower(tf.keras.Model):  # type: ignore[misc]
         super().__init__(name="query_tower")
         self.shape = shape
         self.places = self.add_weight(name="places", shape=(shape.slots, shape.dim), initializer=_normal())
-        self.blocks = [Block(shape, f"block_{number}") for number in range(shape.blocks)]
+        self.blocks = [
+            Block(BlockShape(shape.dim, shape.heads, shape.dropout), f"block_{number}")
+            for number in range(shape.blocks)
+        ]
         self.norm = tf.keras.layers.LayerNormalization(epsilon=1e-6)
         self.dropout = tf.keras.layers.Dropout(shape.dropout)
 

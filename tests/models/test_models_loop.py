@@ -23,14 +23,6 @@ from models.tables import read_all
 from tests.models.conftest import CUT, item
 
 ITEM_COLUMNS = ("item_id", "vector", "model_version", "cut_on")
-USER_COLUMNS = (
-    "user_id",
-    "user_vector",
-    "user_vector_model",
-    "cut_on",
-    "event_timestamp",
-    "created_timestamp",
-)
 
 
 @pytest.fixture(scope="module")
@@ -97,28 +89,26 @@ def test_the_snapshot_answers_with_what_follows_in_the_chain(published: Settings
     assert decided.results[0].source == "two_tower"
 
 
-def test_user_vectors_are_queries_of_the_snapshot(published: Settings):
-    rows = _rows(published, "gold_user_embeddings")
-    at = _snapshot(published)
-    assert len(rows) == 20  # the user without items has none
-    vector = np.array(rows[4]["user_vector"], np.float32)
-    best = np.argsort(-(at.vectors @ vector))[:10]
-    assert sum(at.ids[row].startswith("c04") for row in best) >= 5
-
-
 def test_embed_and_publish_again_give_the_same(published: Settings):
-    tables = ("gold_item_embeddings", "gold_user_embeddings")
-    before = _hashes(published.serving), [_rows(published, name) for name in tables]
+    def made() -> tuple[dict[str, str], list[dict]]:
+        return _hashes(published.serving), read_all(
+            published, "gold_item_embeddings", ITEM_COLUMNS
+        ).to_pylist()
+
+    before = made()
     assert main(["embed", "--cut", str(CUT)]) == main(["publish", "--cut", str(CUT)]) == 0
-    assert (_hashes(published.serving), [_rows(published, name) for name in tables]) == before
+    assert made() == before
 
 
 def test_a_cut_without_rows_is_refused_and_what_serves_stays(
     published: Settings, capsys: pytest.CaptureFixture[str]
 ):
     before = _hashes(published.serving)
-    assert main(["publish", "--cut", str(CUT + timedelta(days=1))]) == 1
+    tomorrow = str(CUT + timedelta(days=1))
+    assert main(["embed", "--cut", tomorrow]) == 1
     assert "gold_item_features has no row of cut" in capsys.readouterr().err
+    assert main(["publish", "--cut", tomorrow]) == 1
+    assert "models embed --cut" in capsys.readouterr().err
     assert _hashes(published.serving) == before
 
 
@@ -127,7 +117,7 @@ def test_a_baseline_can_be_champion(small: Settings, published: Settings, tmp_pa
     from models.catalog import read_catalog_at
     from models.embed import embed
     from models.examples import read_examples, split
-    from models.publish import publish
+    from models.publish import publish, stage
     from models.registry import Training
     from models.training import baselines, measured
 
@@ -139,8 +129,9 @@ def test_a_baseline_can_be_champion(small: Settings, published: Settings, tmp_pa
     train, validation = split(read_examples(alone, catalog.index, CUT), CUT, 7)
     candidates, _ = measured(baselines(catalog, train), None, train, validation, len(catalog.ids))
     register(alone, Training(CUT, {}, candidates))
-    assert embed(alone, champion(alone), CUT) == (0, 0)
-    version = publish(alone, champion(alone), CUT, alone.clock().now())
+    assert embed(alone, champion(alone), CUT) == 0
+    assert stage(alone, champion(alone), CUT, alone.clock().now()) == publish(alone, CUT)
+    version = str(current_version(alone.serving))
     served = open_served(alone.serving / version)
     assert served.query is None
     shopper = Shopper(session_items=[item(5, 3)], carted=[item(5, 3)], consent_granted=True)
@@ -151,11 +142,6 @@ def test_a_baseline_can_be_champion(small: Settings, published: Settings, tmp_pa
 
 def _snapshot(settings: Settings):
     return open_snapshot(settings.serving / str(current_version(settings.serving)))
-
-
-def _rows(settings: Settings, name: str) -> list[dict]:
-    columns = ITEM_COLUMNS if name == "gold_item_embeddings" else USER_COLUMNS
-    return read_all(settings, name, columns).to_pylist()
 
 
 def _hashes(folder: Path) -> dict[str, str]:
