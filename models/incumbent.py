@@ -14,6 +14,7 @@ from models.evaluation.cases import Floats
 from models.evaluation.ranking import Score
 from models.examples import Examples
 from models.registry import Champion
+from models.served import score_served
 
 
 def incumbent_score(champion: Champion, catalog: Catalog, counts: Floats) -> Score[Examples]:
@@ -24,12 +25,12 @@ def incumbent_score(champion: Champion, catalog: Catalog, counts: Floats) -> Sco
         return score_popularity(counts)
     folder = champion.folders["two_tower"]
     vectors = catalog_vectors(folder, catalog)
-    query = tower_query(QueryTower(folder / files.QUERY_TOWER), vectors)
+    ask = tower_query(QueryTower(folder / files.QUERY_TOWER), vectors)
 
-    def score(examples: Examples) -> Floats:
-        found = np.broadcast_to(counts, (len(examples), len(counts))).copy()
-        for row in np.flatnonzero((examples.kinds != 0).any(axis=1)):
-            found[row] = vectors @ query(examples.positions[row], examples.kinds[row])
-        return found
+    def query(examples: Examples) -> Floats:
+        return np.array(
+            [ask(*slots) for slots in zip(examples.positions, examples.kinds, strict=True)], np.float32
+        )
 
-    return score
+    knn = files.read_knn(champion.folders["item_knn"], catalog.index)
+    return score_served(query, vectors, knn, counts)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from contracts.features import EMBEDDING_SIZE
 from models.catalog import NO_WORD, PRICE_STEPS, UNKNOWN_ID, WORD_BUCKETS, ItemFeatures
-from models.decide.query import SLOTS
+from models.decide.query import EMPTY, NO_ITEM, SLOTS, USER_KIND
 from models.keras2 import tf, tfrs
 from models.sequence.block import Block, BlockShape
 
@@ -29,6 +29,8 @@ class Shape:
         heads: attention heads over the slots.
         blocks: of a transformer over the slots, which tells the heads where to look; 0 is pooling alone.
         uniform_negatives: candidates drawn uniformly from the catalog beside those of the batch.
+        session_dropout: share of the rows whose session is hidden in a step, so that what a shopper had before learns to
+            speak alone: the first answer of a visit, and the next basket.
         id_dropout: share of the items whose id is hidden in a step, so that content learns to carry an item.
     """
 
@@ -37,6 +39,7 @@ class Shape:
     hidden: int = 128
     temperature: float = 0.1
     uniform_negatives: int = 1024
+    session_dropout: float = 0.15
     id_dropout: float = 0.1
     slot_dropout: float = 0.2
 
@@ -125,9 +128,11 @@ class TwoTower(tfrs.Model):  # type: ignore[misc]
 
     def compute_loss(self, inputs: dict[str, tf.Tensor], training: bool = False) -> tf.Tensor:
         vectors = self.item_vectors(training)
-        queries = self.query_tower(
-            (slot_vectors(vectors, inputs["positions"]), inputs["kinds"]), training=training
-        )
+        positions, kinds = inputs["positions"], inputs["kinds"]
+        if training:
+            hidden = tf.random.uniform(tf.shape(kinds)[:1]) < self.shape.session_dropout
+            positions, kinds = without_session(positions, kinds, hidden)
+        queries = self.query_tower((slot_vectors(vectors, positions), kinds), training=training)
         candidates = self._candidates(inputs["labels"])
         return self.task(
             queries,
@@ -155,6 +160,17 @@ class TwoTower(tfrs.Model):  # type: ignore[misc]
         """The labels of the batch, then items drawn uniformly."""
         drawn = tf.random.uniform([self.shape.uniform_negatives], 0, self.share.shape[0], tf.int32)
         return tf.concat([labels, drawn], axis=0)
+
+
+def without_session(positions: tf.Tensor, kinds: tf.Tensor, hidden: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Slots [n, 50] and their kinds; of the rows `hidden` bool[n] those of the user alone, moved up, as when a visit begins."""
+    order = tf.argsort(tf.cast(tf.not_equal(kinds, USER_KIND), tf.int32), axis=1, stable=True)
+    moved = tf.gather(kinds, order, batch_dims=1)
+    kept = tf.equal(moved, USER_KIND)
+    blind = tf.where(kept, tf.gather(positions, order, batch_dims=1), NO_ITEM)
+    return tf.where(hidden[:, None], blind, positions), tf.where(
+        hidden[:, None], tf.where(kept, moved, EMPTY), kinds
+    )
 
 
 def proposal(share: tf.Tensor, batch: tf.Tensor, uniform: int, items: int) -> tf.Tensor:

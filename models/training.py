@@ -14,8 +14,8 @@ from models.baselines.item_knn import item_knn, score_knn
 from models.baselines.popularity import popularity, score_popularity
 from models.baselines.recent import score_recent
 from models.catalog import Catalog, item_features, read_catalog_at, vocabulary_of
+from models.decide.blend import SERVED, Blend
 from models.errors import ModelsError
-from models.evaluation.cases import Floats
 from models.evaluation.figures import figures_of, recall_by_slice
 from models.evaluation.metrics import Ranking
 from models.evaluation.ranking import Score, rank
@@ -24,6 +24,7 @@ from models.examples import Examples, read_examples, split
 from models.gate import judge, leak_of
 from models.incumbent import incumbent_score
 from models.registry import VALIDATED_FROM, Candidate, Champion, Training
+from models.served import score_served
 from models.towers import TwoTower
 from models.train import Fit, Start, fit_two_tower, query_of, warm, weights_of
 from models.workers import fit_apart
@@ -173,9 +174,7 @@ def two_tower(
         files.ITEM_TOWER: item_tower_file(model.item_tower),
         files.VOCABULARY: files.to_json(vocabulary),
     }
-    return Candidate("two_tower", {}, content), score_towers(
-        model, popularity(train.interactions(), len(catalog.ids))
-    )
+    return Candidate("two_tower", {}, content), score_pipeline(model, train)
 
 
 def fitted_towers(
@@ -196,16 +195,12 @@ def trained_vocabulary(catalog: Catalog, train: Examples) -> dict[str, int]:
     return vocabulary_of([catalog.ids[row] for row in np.unique(train.labels)])
 
 
-def score_towers(model: TwoTower, counts: Floats) -> Score[Examples]:
-    """Dot products; without any item, popularity, as in serving."""
+def score_pipeline(model: TwoTower, train: Examples, blend: Blend = SERVED) -> Score[Examples]:
+    """As the towers serve: blended with the item-kNN and the popularity of the same rows."""
     vectors = model.item_vectors().numpy()
-    query = query_of(model, vectors)
-
-    def score(examples: Examples) -> Floats:
-        nothing = (examples.kinds == 0).all(axis=1)
-        return np.where(nothing[:, None], counts[None, :], query(examples) @ vectors.T).astype(np.float32)
-
-    return score
+    interactions, items = train.interactions(), len(vectors)
+    knn, counts = item_knn(interactions, items), popularity(interactions, items)
+    return score_served(query_of(model, vectors), vectors, knn, counts, blend)
 
 
 def baselines(catalog: Catalog, train: Examples) -> list[Fitted]:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from contracts.decisions import Degraded, Result
 from contracts.placements import Placement
+from models.decide.blend import blended, neighbour_sums
 from models.decide.query import SESSION_KIND, slots
 from models.decide.rankings import (
     CONTEXTUAL,
@@ -162,7 +163,14 @@ def _champion(
     if vector is None or not np.isfinite(vector).all():
         return None
     explain = explain_by_vectors(snapshot, known, kinds, shopper.carted)
-    return Ranking(snapshot.vectors @ vector, "two_tower", explain, FULL, None)
+    scores = blended(
+        snapshot.vectors @ vector,
+        positions,
+        kinds,
+        popularity=snapshot.logarithmic,
+        together=neighbour_sums(snapshot.neighbours, snapshot.scores, known),
+    )
+    return Ranking(scores, "two_tower", explain, FULL, None)
 
 
 def _vector_fits(snapshot: Snapshot, shopper: Shopper) -> bool:

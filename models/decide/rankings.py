@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from models.decide.query import recency
+from models.decide.blend import neighbour_sums
 from models.decide.reasons import Explain, explain_with
 from models.decide.snapshot import Snapshot
 
@@ -51,10 +51,7 @@ def contextual(snapshot: Snapshot, context: Sequence[str], cause: str | None) ->
 
 def neighbour_scores(snapshot: Snapshot, positions: Ints) -> Floats:
     """float32[items]: each item's neighbour scores summed over `positions` (newest first); -inf where there is none."""
-    found = snapshot.neighbours[positions]
-    real = found >= 0
-    given = snapshot.scores[positions] * recency(len(positions))[:, None]
-    summed = np.bincount(found[real], given[real], minlength=len(snapshot.ids)).astype(np.float32)
+    summed = neighbour_sums(snapshot.neighbours, snapshot.scores, positions)
     return np.where(summed > 0, summed, np.float32(-np.inf))
 
 

@@ -9,6 +9,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from models.decide.blend import logarithmic
+
 Kind = Literal["two_tower", "item_knn", "popularity"]
 CATEGORY_SEPARATOR = " > "
 KINDS: tuple[Kind, ...] = ("two_tower", "item_knn", "popularity")
@@ -28,6 +30,7 @@ class Snapshot:
         neighbours: int32[items, 50], -1 where there are fewer; `scores` float32[items, 50] beside it.
         kind: what the champion is.
         by_category: category path → positions int32 of the items that stand exactly there.
+        logarithmic: float32[items], `popularity` as the blend takes it.
         version: of this snapshot; `model_version`: of the champion in the registry; `cut_on`: YYYY-MM-DD.
     """
 
@@ -47,6 +50,7 @@ class Snapshot:
     model_version: str
     cut_on: str
     by_category: dict[str, npt.NDArray[np.int32]] = field(init=False, repr=False, compare=False)
+    logarithmic: npt.NDArray[np.float32] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         places: dict[str, list[int]] = {}
@@ -55,6 +59,7 @@ class Snapshot:
                 places.setdefault(category, []).append(position)
         grouped = {category: np.array(found, np.int32) for category, found in places.items()}
         object.__setattr__(self, "by_category", grouped)
+        object.__setattr__(self, "logarithmic", logarithmic(self.popularity))
 
     def below(self, categories: Collection[str]) -> npt.NDArray[np.int32]:
         """Positions int32 of the items in one of these categories (paths), or in one below it."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from models.evaluation.baskets import Shares
 from models.evaluation.cases import AnyCases, Cases, Dataset, Floats, Interactions, Mask
 from models.evaluation.figures import recall_by_slice
 from models.evaluation.intervals import interval, paired_difference
@@ -27,11 +28,12 @@ Measures = Mapping[str, tuple[str, int]]
 
 @dataclass(frozen=True, slots=True)
 class Tested:
-    """One model's test."""
+    """One model's test; `baskets` where whole baskets were asked, too."""
 
     name: str
     ranking: Ranking
     about: Mapping[str, Any]
+    baskets: Shares | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from models.evaluation.plan import FULL, GATE, LITERT, SHOP, SHOP_TUNED, SPEED, 
 from models.evaluation.protocol import Tested, asked_of, run_method, summary, values_of
 from models.evaluation.shop import TUNED_TO, read_shop
 from models.evaluation.shop_methods import OURS
-from models.evaluation.shop_run import chosen_of, final_section, tuned_section
+from models.evaluation.shop_run import final_section, searches_of, tuned_section
 from models.evaluation.speed import DATASET as SPEED_DATASET
 from models.evaluation.speed import daily_figures, speed_section
 from models.sequence.fit import Fit
@@ -77,7 +77,7 @@ def _section(settings: Settings, plan: Plan, name: str, report: dict[str, Any], 
         return _public(PUBLIC[name](data), plan, say)
     if name == SHOP:
         return tuned_section(settings, plan.budget, plan.asked, say)
-    shop, chosen = read_shop(settings, TUNED_TO), chosen_of(report)[OURS.name]
+    shop, chosen = read_shop(settings, TUNED_TO), searches_of(report)[OURS.name]["params"]
     if name == SPEED:
         return {**speed_section(data, FITS[SPEED_DATASET], say), **daily_figures(shop, chosen, say)}
     if name == LITERT:

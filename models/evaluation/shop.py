@@ -14,18 +14,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
 import numpy as np
 
 from contracts.settings import Settings
 from models.catalog import Catalog, read_catalog_at
 from models.decide.query import NO_ITEM, USER_KIND
+from models.evaluation.baskets import at_session_start
 from models.evaluation.cases import Floats
-from models.evaluation.intervals import interval
-from models.evaluation.metrics import Doubles
 from models.evaluation.protocol import Asked
-from models.evaluation.ranking import Score, rank
+from models.evaluation.ranking import Score
 from models.examples import Examples, Ints, read_examples, split
 
 TUNED_TO, TESTED_TO = date(2011, 8, 31), date(2011, 9, 30)
@@ -36,7 +34,6 @@ MEASURES: Mapping[str, tuple[str, int]] = {
     "ndcg20": ("ndcg", 20),
     "recall20": ("recall", 20),
 }
-BASKET_K = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,28 +82,6 @@ def asked_of_shop(shop: Shop) -> Asked:
         MEASURES,
         {"published": {}, "facts": facts},
     )
-
-
-def at_session_start(examples: Examples) -> Examples:
-    """Each session's different items, asked with what was known before its first one."""
-    _, firsts = np.unique(examples.sessions, return_index=True)
-    first_of = np.zeros(int(examples.sessions.max(initial=-1)) + 1, np.int64)
-    first_of[examples.sessions[firsts]] = firsts
-    pairs = examples.sessions.astype(np.int64) * (int(examples.labels.max(initial=0)) + 1) + examples.labels
-    once = examples.where(np.sort(np.unique(pairs, return_index=True)[1]))
-    start = examples.where(first_of[once.sessions])
-    return Examples(
-        start.positions, start.kinds, once.labels, start.carted, once.sessions, once.shoppers, once.days
-    )
-
-
-def basket_recall(score: Score[Examples], baskets: Examples) -> dict[str, Any]:
-    """Recall@20 of the next basket with its interval: the share of a basket's items among the first 20, the mean over baskets."""
-    hits = rank(score, baskets).recall(BASKET_K)
-    numbers, firsts, of_row = np.unique(baskets.sessions, return_index=True, return_inverse=True)
-    shares: Doubles = np.bincount(of_row, hits, len(numbers)) / np.bincount(of_row, minlength=len(numbers))
-    told = interval(shares, baskets.shoppers[firsts])
-    return {"basket_recall20": round(told.mean, 5), "basket_recall20_interval": told.as_dict()}
 
 
 def without_session(examples: Examples) -> Examples:

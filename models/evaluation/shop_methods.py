@@ -6,22 +6,23 @@ The shop names no category, so there is no popularity within one.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import optuna
 
 from models.baselines.popularity import popularity, score_popularity
 from models.baselines.recent import score_recent
+from models.decide.blend import SERVED, Blend
 from models.evaluation.cases import Cases, Floats
 from models.evaluation.methods import EASE, IALS, ITEM_KNN, SESSION_KNN, TUTORIAL
 from models.evaluation.ranking import Score
 from models.evaluation.search import Method, Params
 from models.evaluation.shop import Shop
 from models.examples import Examples
-from models.towers import Shape
-from models.train import Fit
-from models.training import fitted_towers, score_towers
+from models.towers import Shape, TwoTower
+from models.train import Fit, query_of
+from models.training import fitted_towers, score_pipeline
 
 Space = Callable[[optuna.Trial], Params]
 
@@ -45,10 +46,31 @@ def of_interactions(method: Method) -> ShopMethod:
     return ShopMethod(method.name, fit, method.space, method.start)
 
 
-def fit_towers(shop: Shop, params: Params) -> Score[Examples]:
-    """The served two-tower."""
-    model, _ = fitted_towers(shop.catalog, shop.train, fit_of(params))
-    return score_towers(model, popularity(shop.train.interactions(), shop.items))
+def fit_model(shop: Shop, params: Params) -> TwoTower:
+    """The towers alone."""
+    return fitted_towers(shop.catalog, shop.train, fit_of(params))[0]
+
+
+def score_alone(model: TwoTower, shop: Shop) -> Score[Examples]:
+    """Dot products; without any item, popularity."""
+    vectors = model.item_vectors().numpy()
+    query, counts = query_of(model, vectors), popularity(shop.train.interactions(), shop.items)
+
+    def score(examples: Examples) -> Floats:
+        nothing = (examples.kinds == 0).all(axis=1)
+        return np.where(nothing[:, None], counts[None, :], query(examples) @ vectors.T).astype(np.float32)
+
+    return score
+
+
+def fit_alone(shop: Shop, params: Params) -> Score[Examples]:
+    """The two-tower without what it is served with."""
+    return score_alone(fit_model(shop, params), shop)
+
+
+def fit_served(shop: Shop, params: Params) -> Score[Examples]:
+    """The pipeline as it serves."""
+    return score_pipeline(fit_model(shop, params), shop.train, blend_of(params))
 
 
 def fit_of(params: Params) -> Fit:
@@ -58,6 +80,22 @@ def fit_of(params: Params) -> Fit:
     return replace(Fit(), **rest, shape=replace(Shape(), **shape))
 
 
+def blend_of(params: Params) -> Blend:
+    """The weights of a search's parameters; the served ones where it names none."""
+    return replace(SERVED, **{name: params[name] for name in Blend.__dataclass_fields__ if name in params})
+
+
+def blend_space(trial: optuna.Trial) -> Params:
+    """What the search for the weights draws from."""
+    return {
+        "popular": trial.suggest_float("popular", 0.0, 2.0),
+        "fading": trial.suggest_float("fading", 0.0, 1.5),
+        "again": trial.suggest_float("again", 0.0, 3.0),
+        "yielding": trial.suggest_float("yielding", 0.0, 1.5),
+        "together": trial.suggest_float("together", 0.0, 1.0),
+    }
+
+
 def _towers_space(trial: optuna.Trial) -> Params:
     return {
         "epochs": trial.suggest_int("epochs", 3, 12),
@@ -65,6 +103,7 @@ def _towers_space(trial: optuna.Trial) -> Params:
         "temperature": trial.suggest_float("temperature", 0.04, 0.2, log=True),
         "id_dropout": trial.suggest_float("id_dropout", 0.0, 0.4),
         "slot_dropout": trial.suggest_float("slot_dropout", 0.0, 0.5),
+        "session_dropout": trial.suggest_float("session_dropout", 0.0, 0.4),
         "heads": trial.suggest_int("heads", 2, 8),
     }
 
@@ -90,9 +129,9 @@ def _half_life(trial: optuna.Trial) -> float:
     return trial.suggest_float("half_life", 1.0, 200.0, log=True)
 
 
-OURS = ShopMethod(
-    "two_tower",
-    fit_towers,
+TOWERS = ShopMethod(
+    "two_tower_alone",
+    fit_alone,
     _towers_space,
     {
         "epochs": 6,
@@ -100,9 +139,11 @@ OURS = ShopMethod(
         "temperature": 0.1,
         "id_dropout": 0.1,
         "slot_dropout": 0.2,
+        "session_dropout": 0.15,
         "heads": 4,
     },
 )
+OURS = ShopMethod("ours", fit_served, blend_space, asdict(SERVED))
 BASELINES: Sequence[ShopMethod] = (
     ShopMethod(
         "popularity", fit_trending, lambda trial: {"half_life": _half_life(trial)}, {"half_life": 30.0}

@@ -15,7 +15,6 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from models.baselines.popularity import popularity
 from models.baselines.tutorial import fit_tutorial
 from models.evaluation.cases import Dataset, Interactions, Ragged
 from models.evaluation.datasets import PUBLIC
@@ -27,7 +26,7 @@ from models.evaluation.shop_methods import fit_of
 from models.sequence.fit import Fit, Towers, fit_towers
 from models.towers import TwoTower
 from models.train import Start, weights_of
-from models.training import fitted_towers, score_towers
+from models.training import fitted_towers, score_pipeline
 
 Say = Callable[[str], None]
 DATASET = "diginetica"
@@ -63,7 +62,6 @@ def speed_section(data: Path, fit: Fit, say: Say) -> dict[str, Any]:
 def daily_figures(shop: Shop, params: Params, say: Say) -> dict[str, Any]:
     """A day's warm start beside a training from nothing, and two processes beside one: seconds, and paired intervals of Recall@20."""
     fit = fit_of(params)
-    counts = popularity(shop.train.interactions(), shop.items)
     yesterday, known = fitted_towers(
         shop.catalog, shop.train.where(shop.train.days < shop.train.days.max()), fit
     )
@@ -78,7 +76,7 @@ def daily_figures(shop: Shop, params: Params, say: Say) -> dict[str, Any]:
         began = time.perf_counter()
         model = train()
         seconds[name] = round(time.perf_counter() - began, 1)
-        hits[name] = rank(score_towers(model, counts), shop.asked).recall(20)
+        hits[name] = rank(score_pipeline(model, shop.train), shop.asked).recall(20)
         say(f"training: {name} {seconds[name]} s, Recall@20 {hits[name].mean():.4f}")
 
     def beside_full(name: str) -> dict[str, float | None]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from contracts.decisions import Degraded
 from contracts.placements import placement_named
+from models.decide.blend import SERVED
 from models.decide.decide import NO_CONSENT, NOTHING_KNOWN, Decided, Shopper, decide, top
 from models.decide.query import gather, slots
 from models.decide.snapshot import Snapshot
@@ -83,7 +84,9 @@ def test_full_rung_ranks_by_the_query_and_leaves_the_cart_out():
     decided = ask(Shopper(session_items=["a"], carted=["a"], consent_granted=True))
     assert ids(decided) == ["b", "c", "d", "e"]
     assert decided.degraded.level == 0
-    assert decided.results[0].score == pytest.approx(np.cos(np.deg2rad(30)))
+    # b is 30° from the query and the neighbour that a speaks for most.
+    popular = SERVED.popular / 2**SERVED.fading * snapshot().logarithmic[1]
+    assert decided.results[0].score == pytest.approx(np.cos(np.deg2rad(30)) + popular + SERVED.together)
     assert decided.results[0].reasons == ["because you added Mug a"]
     assert {result.source for result in decided.results} == {"two_tower"}
 

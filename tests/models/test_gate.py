@@ -11,9 +11,10 @@ from contracts.settings import Settings
 from models.baselines.item_knn import item_knn, score_knn
 from models.baselines.popularity import popularity, score_popularity
 from models.catalog import read_catalog_at
+from models.evaluation.baskets import at_session_start
 from models.evaluation.faults import faults_section
 from models.evaluation.metrics import Ranking
-from models.evaluation.shop import Shop, at_session_start
+from models.evaluation.shop import Shop
 from models.examples import Examples, read_examples, split
 from models.gate import MARGIN, judge, leak_of
 from models.registry import Candidate, Training

@@ -9,6 +9,7 @@ import pytest
 
 from contracts.settings import Settings
 from models.errors import ModelsError
+from models.evaluation.baskets import Shares, at_session_start, basket_shares, told_of
 from models.evaluation.cases import Floats
 from models.evaluation.methods import TUTORIAL
 from models.evaluation.plan import SHOP_TUNED
@@ -21,11 +22,9 @@ from models.evaluation.shop import (
     TESTED_TO,
     TUNED_TO,
     asked_without_session,
-    at_session_start,
-    basket_recall,
     without_session,
 )
-from models.evaluation.shop_methods import BASELINES, OURS, of_interactions
+from models.evaluation.shop_methods import BASELINES, of_interactions
 from models.evaluation.shop_run import comparisons, tuned_section
 from models.examples import Examples
 from tests.models.conftest import write_lake
@@ -70,7 +69,9 @@ def test_a_baskets_recall_is_the_share_of_its_items_and_each_basket_counts_once(
         found[:, 10:35] = 0.5
         return found
 
-    assert basket_recall(score, at_session_start(ROWS))["basket_recall20"] == 0.25
+    shares = basket_shares(score, at_session_start(ROWS))
+    assert (shares.values.tolist(), shares.shoppers.tolist()) == ([0.5, 0.0], [0, 1])
+    assert told_of(shares)["basket_recall20"] == 0.25
 
 
 def test_without_the_session_the_users_slots_move_up():
@@ -91,13 +92,21 @@ def test_ours_is_held_against_the_best_baseline_overall_and_on_each_slice():
         scores = np.zeros((4, 40), np.float32)
         scores[:, 5:30] = 0.5
         scores[list(right), ROWS.labels[list(right)]] = 1
-        return Tested(name, rank(lambda cases: scores[: len(cases)], ROWS), {})
+        shares = Shares(np.full(2, len(right) / 4), np.arange(2, dtype=np.int32))
+        return Tested(name, rank(lambda cases: scores[: len(cases)], ROWS), {}, shares)
 
-    found = [model("two_tower", 0, 1, 2, 3), model("item_knn", 0, 2), model("tutorial_two_tower", 1)]
+    found = [
+        model("ours", 0, 1, 2, 3),
+        model("two_tower_alone", 0, 1, 2),
+        model("item_knn", 0, 2),
+        model("tutorial_two_tower", 1),
+    ]
     told = comparisons(asked, found, model("blind", 3))
     assert (told["best_baseline"], told["ratio_best_baseline"]) == ("item_knn", 2.0)
     assert (told["ratio_tutorial"], told["ratio_in_session"]) == (4.0, 4.0)
     assert told["paired_difference"]["mean"] == 0.5
+    assert told["basket"]["best_baseline"] == "item_knn"
+    assert told["basket"]["paired_difference"]["low"] == 0.5
     assert told["slices"]["no_history"]["mean"] == 1.0
     assert told["slices"]["no_history"]["cases"] == 1
 
@@ -108,11 +117,14 @@ def test_september_is_asked_with_what_august_chose_and_each_opening_is_recorded(
     with pytest.raises(ModelsError, match="make evaluate"):
         run_final(settings, said.append)
     knn = next(method for method in BASELINES if method.name == "item_knn")
-    methods = (OURS, knn, of_interactions(TUTORIAL))
-    section = tuned_section(settings, Budget(trials=1, seconds=60), 300, said.append, methods)
+    section = tuned_section(
+        settings, Budget(trials=2, seconds=60), 300, said.append, (knn, of_interactions(TUTORIAL))
+    )
     assert section["facts"]["test_cases"] == 31 * 12 * 5
-    assert section["item_knn"]["search"]["params"]["neighbours"] == 100
-    plan = {"trials": 1, "search_seconds": 60}
+    for_item = section["item_knn"]["search"]["best_for"]["item"]
+    assert for_item.keys() == {"neighbours", "basket_exponent", "shrink", "decay"}
+    assert section["ours"]["search"]["params"].keys() >= {"epochs", "again"}
+    plan = {"trials": 2, "search_seconds": 60}
     made = {"made_at": "2026-01-01", "commit": "c", "plan": plan, "seconds": 1.0}
     write_section(settings, "evaluate", SHOP_TUNED, {**section, "made": made})
     for opened in (1, 2):
@@ -121,5 +133,5 @@ def test_september_is_asked_with_what_august_chose_and_each_opening_is_recorded(
         assert len(final["openings"]) == opened
     assert final["openings"][0].keys() == {"commit", "made_at"}
     # A walk's next item follows from the one before; the user's item tells the chain alone.
-    assert final["two_tower"]["mrr20"] > 1.15 * final["two_tower_without_session"]["mrr20"]
-    assert final["two_tower"]["recall20"] > final["tutorial_two_tower"]["recall20"]
+    assert final["ours"]["mrr20"] > 1.15 * final["ours_without_session"]["mrr20"]
+    assert final["ours"]["recall20"] > final["tutorial_two_tower"]["recall20"]

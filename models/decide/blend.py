@@ -1,0 +1,88 @@
+"""How the sources of a two-tower's answer speak together.
+
+```
+score(i) = q · v(i)                              what follows, by the towers
+         + popular  · p(i) / (1 + n) ^ fading    what everybody takes: the less is known of the shopper, the more it counts
+         + again    · r(i) / (1 + s) ^ yielding  what the shopper had before: it counts less in a visit that speaks for itself
+         + together · k(i)                       what is met with the slots' items
+```
+
+n slots are filled, s of them by the session. p is the logarithm of the item's count, 1 for the most popular; r sums 1/√slot over the
+slots that hold the item, the newest slot 1; k sums the item's neighbour scores over the slots, each weighed by its recency, 1 for
+the greatest. Without any item known p alone is left: the answer grows personal with every item instead of jumping.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from models.decide.query import SESSION_KIND, recency
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Blend:
+    """The weights; the defaults were found on Online Retail's August (docs/decisions/0022)."""
+
+    popular: float = 0.4
+    fading: float = 0.4
+    again: float = 2.0
+    yielding: float = 0.2
+    together: float = 0.2
+
+
+SERVED = Blend()
+
+
+def blended(
+    similar: Floats,
+    positions: Ints,
+    kinds: Ints,
+    *,
+    popularity: Floats,
+    together: Floats,
+    blend: Blend = SERVED,
+) -> Floats:
+    """float32[items], greater is better.
+
+    Args:
+        similar: float32[items], dot products of the query with the item vectors.
+        positions: int32[slots], newest first, -1 where a slot is empty; `kinds` beside it.
+        popularity: float32[items], logarithmic: see `logarithmic`.
+        together: float32[items], sums of neighbour scores, 0 where none speaks for an item.
+    """
+    filled = np.flatnonzero(positions >= 0)
+    session = int((kinds == SESSION_KIND).sum())
+    scores = similar + np.float32(blend.popular / (1 + len(filled)) ** blend.fading) * popularity
+    greatest = together.max(initial=0.0)
+    if greatest > 0:
+        scores += np.float32(blend.together / greatest) * together
+    weight = blend.again / (1 + session) ** blend.yielding
+    np.add.at(scores, positions[filled], (weight / np.sqrt(filled + 1)).astype(np.float32))
+    found: Floats = scores.astype(np.float32)
+    return found
+
+
+def logarithmic(popularity: Floats) -> Floats:
+    """float32[items]: log(1 + count) over the greatest, which becomes 1; 0 where nothing was counted."""
+    found = np.log1p(np.maximum(popularity, 0))
+    part: Floats = (found / max(float(found.max(initial=0.0)), 1e-9)).astype(np.float32)
+    return part
+
+
+def neighbour_sums(neighbours: Ints, scores: Floats, positions: Ints) -> Floats:
+    """float32[items]: each item's neighbour scores summed over the known `positions`, newest first, by recency.
+
+    Args:
+        neighbours: int32[items, k], -1 beyond them; `scores` float32[items, k] beside it.
+    """
+    found = neighbours[positions]
+    real = found >= 0
+    given = scores[positions] * recency(len(positions))[:, None]
+    summed: Floats = np.bincount(found[real], given[real], minlength=len(neighbours)).astype(np.float32)
+    return summed

@@ -1,0 +1,58 @@
+"""The blend by hand, and that a shopper's weight grows with what is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from models.decide.blend import Blend, blended, logarithmic, neighbour_sums
+
+BLEND = Blend(popular=0.6, fading=1.0, again=0.5, yielding=1.0, together=0.2)
+POPULAR = np.array([1.0, 0.5, 0.0, 0.0], np.float32)
+NOTHING = np.zeros(4, np.float32)
+
+
+def slots(*filled: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    positions, kinds = np.full(50, -1, np.int32), np.zeros(50, np.int32)
+    for slot, (item, kind) in enumerate(filled):
+        positions[slot], kinds[slot] = item, kind
+    return positions, kinds
+
+
+def test_each_part_counts_as_declared():
+    similar = np.array([0.1, 0.2, 0.3, 0.4], np.float32)
+    together = np.array([0.0, 4.0, 2.0, 0.0], np.float32)
+    scores = blended(
+        similar, *slots((3, 1), (2, 2), (3, 2)), popularity=POPULAR, together=together, blend=BLEND
+    )
+    # 3 slots, 1 of the session: popularity counts 0.6 / 4, again 0.5 / 2 at 1/sqrt(slot), together 0.2 of the greatest.
+    assert scores == pytest.approx(
+        [0.1 + 0.15, 0.2 + 0.075 + 0.2, 0.3 + 0.1 + 0.25 / 2**0.5, 0.4 + 0.25 + 0.25 / 3**0.5]
+    )
+    assert similar.tolist() == pytest.approx([0.1, 0.2, 0.3, 0.4])  # the caller's scores stay
+
+
+def test_of_nothing_popularity_is_left_and_it_fades_with_every_item():
+    assert blended(
+        NOTHING, *slots(), popularity=POPULAR, together=NOTHING, blend=BLEND
+    ).tolist() == pytest.approx([0.6, 0.3, 0, 0])
+    weights = []
+    for known in range(6):
+        of_slots = slots(*[(3, 1)] * known)
+        weights.append(
+            float(blended(NOTHING, *of_slots, popularity=POPULAR, together=NOTHING, blend=BLEND)[0])
+        )
+    assert weights == pytest.approx([0.6 / (1 + known) for known in range(6)])
+
+
+def test_popularity_is_logarithmic_between_0_and_1():
+    assert logarithmic(np.array([0.0, 9.0, 99.0], np.float32)) == pytest.approx([0, 0.5, 1])
+    assert logarithmic(np.zeros(2, np.float32)).tolist() == [0, 0]
+
+
+def test_neighbours_are_summed_by_recency():
+    neighbours = np.array([[1, 2], [2, -1], [-1, -1]], np.int32)
+    scores = np.array([[0.8, 0.4], [0.6, 0.0], [0.0, 0.0]], np.float32)
+    # Item 0 is the newest, item 1 counts a half.
+    found = neighbour_sums(neighbours, scores, np.array([0, 1], np.int32))
+    assert found == pytest.approx([0, 0.8, 0.4 + 0.3])
