@@ -1,4 +1,4 @@
-"""`python -m models train|embed|publish --cut D`, and `list | compare A B | promote V | rollback` of what is registered."""
+"""`python -m models train|embed|publish --cut D | refresh`, and `list | compare A B | promote V | rollback` of what is registered."""
 
 from __future__ import annotations
 
@@ -85,6 +85,13 @@ def run_publish(arguments: argparse.Namespace, settings: Settings) -> None:
     log("published", cut=arguments.cut, version=publish(settings, arguments.cut))
 
 
+def run_refresh(arguments: argparse.Namespace, settings: Settings) -> None:
+    """The served snapshot with what the catalog says by now; nothing is published where nothing changed."""
+    from models.refresh import refresh
+
+    log("refreshed", version=refresh(settings))
+
+
 def run_list(arguments: argparse.Namespace, settings: Settings) -> None:
     """Every registered version, newest first, with its aliases and figures."""
     from models.registry import versions
@@ -137,7 +144,7 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=run.__doc__)
         command.add_argument("--cut", type=date.fromisoformat, required=True, metavar="DATE")
         command.set_defaults(run=run)
-    for name, run in (("list", run_list), ("rollback", run_rollback)):
+    for name, run in (("refresh", run_refresh), ("list", run_list), ("rollback", run_rollback)):
         commands.add_parser(name, help=run.__doc__).set_defaults(run=run)
     compare = commands.add_parser("compare", help=run_compare.__doc__)
     compare.add_argument("first")

@@ -43,7 +43,7 @@ def stage(settings: Settings, champion: Champion, cut_on: date, made_at: datetim
         ModelsError: the vectors are not the champion's, or the snapshot is not fit to serve.
     """
     catalog = read_catalog_at(settings, cut_on)
-    vectors, tower = np.empty((0, EMBEDDING_SIZE), np.float32), None
+    vectors, tower = no_vectors(), None
     if champion.kind == "two_tower":
         vectors = stored_vectors(settings, catalog, champion, cut_on)
         tower = (champion.folders["two_tower"] / files.QUERY_TOWER).read_bytes()
@@ -92,6 +92,11 @@ def snapshot_of(catalog: Catalog, vectors: Floats, champion: Champion, cut_on: d
         model_version=champion.model_version,
         cut_on=str(cut_on),
     )
+
+
+def no_vectors() -> Floats:
+    """What a baseline's snapshot has."""
+    return np.empty((0, EMBEDDING_SIZE), np.float32)
 
 
 def stored_vectors(settings: Settings, catalog: Catalog, champion: Champion, cut_on: date) -> Floats:

@@ -219,6 +219,25 @@ def champion(settings: Settings) -> Champion:
     version = _aliased(client)
     if version is None:
         raise ModelsError(f"{MODEL} has no {CHAMPION}: run `python -m models train --cut …` first")
+    return _opened(settings, client, version)
+
+
+def named(settings: Settings, model_version: str) -> Champion:
+    """The version that answers and snapshots call `model_version` (`two_tower-7`).
+
+    Raises:
+        ModelsError: there is none, or a file is not what its checksum says.
+    """
+    client = _client(settings)
+    try:
+        version = client.get_model_version(MODEL, model_version.rpartition("-")[2])
+    except MlflowException as error:
+        raise ModelsError(f"{MODEL} has no version {model_version}: see `python -m models list`") from error
+    return _opened(settings, client, version)
+
+
+def _opened(settings: Settings, client: MlflowClient, version: ModelVersion) -> Champion:
+    """The files of a version's run, checked."""
     assert version.run_id is not None
     artifacts = client.get_run(version.run_id).info.artifact_uri
     try:

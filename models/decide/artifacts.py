@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import io
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -139,7 +141,21 @@ def set_current(serving: Path, version: str) -> None:
     Raises:
         SnapshotError: there is no such snapshot.
     """
-    _name(serving / CURRENT, version)
+    with _locked(serving):
+        _name(serving / CURRENT, version)
+
+
+def replace_current(serving: Path, old: str, new: str) -> bool:
+    """Make `new` the one that serves where `old` still is; whether it was.
+
+    Raises:
+        SnapshotError: there is no such snapshot.
+    """
+    with _locked(serving):
+        if current_version(serving) != old:
+            return False
+        _name(serving / CURRENT, new)
+    return True
 
 
 def set_staged(serving: Path, version: str) -> None:
@@ -149,6 +165,17 @@ def set_staged(serving: Path, version: str) -> None:
         SnapshotError: there is no such snapshot.
     """
     _name(serving / STAGED, version)
+
+
+@contextmanager
+def _locked(serving: Path) -> Iterator[None]:
+    """One process at a time changes what serves."""
+    folder = os.open(serving, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def _named(pointer: Path) -> str | None:

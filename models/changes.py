@@ -1,0 +1,111 @@
+"""The catalog's updates since a cut, from the compacted topic: of each item the newest that holds by now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import numpy as np
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from contracts.settings import TOPICS, Settings
+from models.catalog import Catalog
+from models.errors import ModelsError
+
+Update = Mapping[str, Any]
+BATCH = 5_000
+SECONDS = 30.0
+
+
+def read_updates(settings: Settings) -> Iterator[Update]:
+    """Every record of the topic to its present end, in offset order within a partition (an item has one).
+
+    Raises:
+        ModelsError: Kafka does not answer.
+    """
+    servers: dict[str, str | int | float | bool] = {"bootstrap.servers": settings.kafka_bootstrap}
+    try:
+        known = (
+            AdminClient(servers)
+            .list_topics(TOPICS.catalog, timeout=SECONDS)
+            .topics[TOPICS.catalog]
+            .partitions
+        )
+        consumer = Consumer({**servers, "group.id": "models-refresh", "enable.auto.commit": False})
+        try:
+            yield from _to_the_end(consumer, [TopicPartition(TOPICS.catalog, number) for number in known])
+        finally:
+            consumer.close()
+    except KafkaException as error:
+        raise ModelsError(
+            f"{settings.kafka_bootstrap} does not answer for {TOPICS.catalog}: {error}"
+        ) from error
+
+
+def _to_the_end(consumer: Consumer, places: list[TopicPartition]) -> Iterator[Update]:
+    ends = {place.partition: consumer.get_watermark_offsets(place, timeout=SECONDS)[1] for place in places}
+    consumer.assign([TopicPartition(TOPICS.catalog, number, OFFSET_BEGINNING) for number in ends])
+    while True:
+        here = {place.partition: place.offset for place in consumer.position(places)}
+        # A partition of which nothing was read yet has no position; an empty one never gets one.
+        if all(here[number] >= end or end == 0 for number, end in ends.items()):
+            return
+        messages = consumer.consume(BATCH, 1.0)
+        for message in messages:
+            if message.error():
+                raise KafkaException(message.error())
+            if (value := message.value()) is not None:
+                yield msgspec.json.decode(value)
+
+
+def newest(updates: Iterable[Update], now_micros: int) -> dict[str, Update]:
+    """Of each item the update with the greatest effective_time up to now, the last sent of equals."""
+    found: dict[str, Update] = {}
+    for update in updates:
+        held = found.get(update["item_id"])
+        if update["effective_time"] <= now_micros and (
+            held is None or update["effective_time"] >= held["effective_time"]
+        ):
+            found[update["item_id"]] = update
+    return found
+
+
+def changed(catalog: Catalog, updates: Mapping[str, Update]) -> Catalog:
+    """The catalog with the updates' states in place of its own, and new items beside its own, in the order of ids."""
+    carts = dict(zip(catalog.ids, catalog.carts_30d.tolist(), strict=True))
+    states = {item: _state(catalog, row) for row, item in enumerate(catalog.ids)}
+    states |= {
+        item: (
+            u["title"],
+            u.get("category"),
+            u["price_minor"],
+            u["currency"],
+            u["availability"] == "in_stock",
+        )
+        for item, u in updates.items()
+    }
+    ids = tuple(sorted(states))
+    titles, categories, prices, currencies, stock = zip(*(states[item] for item in ids), strict=True)
+    return replace(
+        catalog,
+        ids=ids,
+        titles=titles,
+        categories=categories,
+        price_minor=prices,
+        currency=currencies,
+        in_stock=np.array(stock, bool),
+        carts_30d=np.array([carts.get(item, 0) for item in ids], np.int64),
+    )
+
+
+def _state(catalog: Catalog, row: int) -> tuple[str, str | None, int, str, bool]:
+    return (
+        catalog.titles[row],
+        catalog.categories[row],
+        catalog.price_minor[row],
+        catalog.currency[row],
+        bool(catalog.in_stock[row]),
+    )
