@@ -13,13 +13,16 @@ task's log names the cause. The alias moves last, so after a failed run the shop
 
 - **training-set**: a table is missing → run `daily` (or the backfill) for the cut, clear the task. Out of memory →
   more executors, clear the task.
-- **train**: MLflow's store away → start it, clear the task. The two-tower was refused (alias `challenger`; `var/reports/train.json` and its
-  card say why) → that is no failure. The new champion is worse in the shop → `python -m models rollback`, and run `daily` for the newest cut.
+- **train**: examples that hold what they are to tell (exit code 3) → that is a fault of the point-in-time join: find it, then clear both. MLflow's store
+  away → start it, clear the task. The two-tower was refused (alias `challenger`; `var/reports/train.json` and its
+  card say why) → that is no failure. The new champion is worse in the shop → pause
+  this DAG (tomorrow's run would judge anew), `python -m models rollback`, and run `daily` for the newest cut.
   The champion has learned from this cut's validation days → train a later cut, or promote an older version first.
 
 ## A refused day
 
-A refused day is missing in silver, and so in the examples. Training may go on without it; after it was rerun, train again.
+A refused day is missing in gold, so its training fails as well and yesterday's towers go on serving. The next day's training has it, once it
+was rerun, or leaves it out.
 
 ## Rerun and backfill
 

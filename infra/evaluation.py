@@ -27,8 +27,10 @@ from infra.demo.state import made_of
 
 SOURCE = "online-retail"
 FIRST = date(2010, 12, 1)
+TUNED_TO = date(2011, 8, 31)
 LABELS_FROM = date(2011, 5, 4)
-"""The first day that has gold rows: the tables' retention before the end of August."""
+"""The first day that has gold rows: the tables' retention before TUNED_TO."""
+MAKERS = ("feature_repo", "infra/evaluation.py")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,14 +47,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def grow(settings: Settings, cut: date, progress: Progress) -> None:
-    """Bring the lake to the cut; nothing is done where it is there.
+    """Bring the lake to the cut; nothing is done where it is there. A new one first reaches TUNED_TO, whatever the cut:
+    gold begins so many days before the first range's end.
 
     Raises:
         BraidError: the data set is not there, or a step failed.
     """
     if settings.data is None or not any((settings.data / SOURCE).glob("*.csv.gz")):
         raise BraidError(f"the data set is not there: set BRAID_DATA to the folder that holds {SOURCE}/")
-    own, key = settings.evaluation, made_of(settings.data, SOURCE)
+    own, key = settings.evaluation, made_of(settings.data, SOURCE, MAKERS)
     marker = own.var / "made.json"
     made = json.loads(marker.read_text()) if marker.is_file() else {}
     if made == {**key, "cut": made.get("cut")}:
@@ -60,20 +63,26 @@ def grow(settings: Settings, cut: date, progress: Progress) -> None:
     else:
         shutil.rmtree(own.var, ignore_errors=True)
         begin = FIRST
-    if begin > cut:
-        return
-    marker.unlink(missing_ok=True)  # what is half grown is made anew
+    for end in (TUNED_TO, cut):
+        if begin <= end:
+            marker.unlink(missing_ok=True)  # what is half grown is made anew
+            _add(own, begin, end, progress)
+            marker.write_text(json.dumps({**key, "cut": end.isoformat()}))
+            begin = end + timedelta(days=1)
+
+
+def _add(own: Settings, begin: date, end: date, progress: Progress) -> None:
+    """The days' tables, and the training set of all days so far."""
     span = ("--from", begin.isoformat())
-    with progress.step("day_files", f"{SOURCE}: day files {begin} to {cut}"):
-        run_step(own, "adapt", "infra.adapt", SOURCE, *span, "--to", cut.isoformat())
+    with progress.step("day_files", f"{SOURCE}: day files {begin} to {end}"):
+        run_step(own, "adapt", "infra.adapt", SOURCE, *span, "--to", end.isoformat())
     with progress.step("tables", "Bronze, silver and gold of every day (Spark, Delta, Great Expectations)"):
         jobs = ("--jobs", "bronze,silver,gold", "--source", f"days:{SOURCE}")
-        run_step(own, "tables", "spark_jobs", *jobs, *span, "--cut", cut.isoformat())
+        run_step(own, "tables", "spark_jobs", *jobs, *span, "--cut", end.isoformat())
     with progress.step("training_set", "Joining label rows and features point in time (Feast on Spark)"):
-        days = str((cut - LABELS_FROM).days + 1)
-        room = ("feature_repo", "training-set", "--cut", cut.isoformat())
+        days = str((end - LABELS_FROM).days + 1)
+        room = ("feature_repo", "training-set", "--cut", end.isoformat())
         run_step(own, "training-set", *room, "--label-days", days)
-    marker.write_text(json.dumps({**key, "cut": cut.isoformat()}))
 
 
 if __name__ == "__main__":

@@ -10,25 +10,26 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from contracts.errors import BraidError
+from contracts.errors import BraidError, GateError
 from contracts.logs import RoomLog
 from contracts.provenance import provenance
 from contracts.settings import Settings, from_environment
 from models.errors import ModelsError
 
 log = RoomLog("models")
+REFUSED = 3
 SHOWN = ("recall_at_20", "ndcg_at_20", "coverage_at_20")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; an error that names what to do ends it with 1."""
+    """Run one command; an error that names what to do ends it with 1, data that are not fit to learn from with 3."""
     arguments = _parser().parse_args(argv)
     command: Callable[[argparse.Namespace, Settings], None] = arguments.run
     try:
         command(arguments, from_environment())
     except BraidError as error:
         log(f"{arguments.command} failed", cut=getattr(arguments, "cut", None), error=str(error))
-        return 1
+        return REFUSED if isinstance(error, GateError) else 1
     return 0
 
 

@@ -1,7 +1,12 @@
-"""The catalog's updates since a cut, from the compacted topic: of each item the newest that holds by now."""
+"""The catalog's updates since a cut, from the topic: of each item the newest that holds by now.
+
+The topic is compacted by offset: an update that takes effect tomorrow hides, once the log was compacted, the one that holds today; the
+cut's own state is left then.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -46,14 +51,18 @@ def read_updates(settings: Settings) -> Iterator[Update]:
 
 
 def _to_the_end(consumer: Consumer, places: list[TopicPartition]) -> Iterator[Update]:
-    ends = {place.partition: consumer.get_watermark_offsets(place, timeout=SECONDS)[1] for place in places}
+    bounds = {place.partition: consumer.get_watermark_offsets(place, timeout=SECONDS) for place in places}
+    ends = {number: high for number, (low, high) in bounds.items() if low < high}
     consumer.assign([TopicPartition(TOPICS.catalog, number, OFFSET_BEGINNING) for number in ends])
-    while True:
-        here = {place.partition: place.offset for place in consumer.position(places)}
-        # A partition of which nothing was read yet has no position; an empty one never gets one.
-        if all(here[number] >= end or end == 0 for number, end in ends.items()):
-            return
-        messages = consumer.consume(BATCH, 1.0)
+    moved = time.monotonic()
+    # A partition of which nothing was read yet has no position.
+    while any(
+        consumer.position([TopicPartition(TOPICS.catalog, n)])[0].offset < end for n, end in ends.items()
+    ):
+        messages = consumer.consume(BATCH, 0.2)
+        moved = time.monotonic() if messages else moved
+        if time.monotonic() - moved > SECONDS:
+            raise ModelsError(f"{TOPICS.catalog} was not read to its end: nothing came for {SECONDS:.0f} s")
         for message in messages:
             if message.error():
                 raise KafkaException(message.error())

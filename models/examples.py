@@ -64,9 +64,10 @@ class Examples:
         row, slot = np.nonzero(self.carted >= 0)
         return row, self.carted[row, slot].astype(np.int64)
 
-    def interactions(self) -> Interactions:
-        """The labels as what the baselines learn from."""
-        return Interactions(self.sessions, self.labels, self.days.astype(np.int32))
+    def interactions(self, *, of_shoppers: bool = False) -> Interactions:
+        """The labels as what the baselines learn from: baskets of sessions, or of shoppers."""
+        of = self.shoppers if of_shoppers else self.sessions
+        return Interactions(of, self.labels, self.days.astype(np.int32))
 
 
 def read_examples(settings: Settings, index: Mapping[str, int], cut_on: date) -> Examples:

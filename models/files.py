@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from models.baselines.item_knn import Knn
+from models.decide.blend import Blend
 from models.decide.query import NO_ITEM
 from models.evaluation.cases import Floats
 
@@ -20,6 +21,7 @@ POPULARITY = "popularity.npy"
 QUERY_TOWER = "query_tower.tflite"
 ITEM_TOWER = "item_tower.tflite"
 WEIGHTS = "weights.npz"
+BLEND = "blend.json"
 
 
 def knn_files(items: Sequence[str], knn: Knn) -> dict[str, bytes]:
@@ -32,6 +34,11 @@ def popularity_files(items: Sequence[str], counts: Floats) -> dict[str, bytes]:
     out = io.BytesIO()
     np.save(out, counts, allow_pickle=False)
     return {ITEMS: to_json(list(items)), POPULARITY: out.getvalue()}
+
+
+def read_blend(folder: Path) -> Blend:
+    """The weights that a two-tower is served with."""
+    return Blend(**json.loads((folder / BLEND).read_text()))
 
 
 def weights_file(weights: Mapping[str, Floats]) -> bytes:

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from models.decide.query import NO_ITEM, USER_KIND
 from models.evaluation.cases import Ints, Mask
 from models.evaluation.intervals import Interval, paired_difference
 from models.evaluation.metrics import Ranking
@@ -76,15 +77,19 @@ class Verdict:
 
 
 def leak_of(examples: Examples) -> str | None:
-    """Why examples may teach nothing: the cart of most of them begins with what is about to be added.
+    """Why examples may teach nothing: the cart, or yesterday's items, of most of them begin with what is about to be added.
 
-    So it is where features were joined as of the event instead of before it. Who adds what lies in the cart already does so
-    now and then.
+    So it is where features were joined as of the event instead of before it. Who adds what lies in the cart, or what was
+    had last, does so now and then. The session's items are no sign: shoppers add what they have just looked at.
     """
-    share = float((examples.carted[:, 0] == examples.labels).mean())
-    if share <= LEAKED:
-        return None
-    return f"in {share:.0%} of {len(examples)} examples the label is the newest item of the cart: the features are of after the event"
+    user = examples.kinds == USER_KIND
+    newest = np.argmax(user, axis=1)
+    of_user = np.where(user.any(axis=1), examples.positions[np.arange(len(examples)), newest], NO_ITEM)
+    for name, first in (("of the cart", examples.carted[:, 0]), ("that the user had before", of_user)):
+        share = float((first == examples.labels).mean())
+        if share > LEAKED:
+            return f"in {share:.0%} of {len(examples)} examples the label is the newest item {name}: the features are of after the event"
+    return None
 
 
 def judge(

@@ -33,4 +33,4 @@ def incumbent_score(champion: Champion, catalog: Catalog, counts: Floats) -> Sco
         )
 
     knn = files.read_knn(champion.folders["item_knn"], catalog.index)
-    return score_served(query, vectors, knn, counts)
+    return score_served(query, vectors, knn, counts, files.read_blend(folder))

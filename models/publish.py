@@ -7,9 +7,7 @@ models embed ─► staged ─► spark_jobs user_vectors reads it ─► materi
 
 from __future__ import annotations
 
-import shutil
 from datetime import date, datetime
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -19,14 +17,14 @@ from contracts.settings import Settings
 from models import files
 from models.catalog import Catalog, read_catalog_at
 from models.decide.artifacts import (
-    MANIFEST,
-    current_version,
+    forget_old,
     open_snapshot,
     set_current,
     set_staged,
     staged_version,
     write_snapshot,
 )
+from models.decide.blend import SERVED
 from models.decide.snapshot import Snapshot
 from models.errors import ModelsError
 from models.registry import Champion
@@ -37,7 +35,7 @@ KEPT = 5
 
 
 def stage(settings: Settings, champion: Champion, cut_on: date, made_at: datetime) -> str:
-    """Write the cut's snapshot for the next publish; returns its version. The last five are kept.
+    """Write the cut's snapshot for its publish; returns its version. The newest of the last five cuts are kept.
 
     Raises:
         ModelsError: the vectors are not the champion's, or the snapshot is not fit to serve.
@@ -50,24 +48,24 @@ def stage(settings: Settings, champion: Champion, cut_on: date, made_at: datetim
     snapshot = snapshot_of(catalog, vectors, champion, cut_on)
     check(snapshot)
     version = write_snapshot(settings.serving, snapshot, tower, made_at)
-    set_staged(settings.serving, version)
-    _forget_old(settings.serving)
+    set_staged(settings.serving, str(cut_on), version)
+    forget_old(settings.serving, KEPT)
     return version
 
 
 def publish(settings: Settings, cut_on: date) -> str:
-    """Make the staged snapshot the one that serves; returns its version.
+    """Make the cut's staged snapshot the one that serves; returns its version.
 
     Raises:
-        ModelsError: what is staged is not of the cut.
+        ModelsError: none was staged.
         SnapshotError: its files are not what they were.
     """
-    version = staged_version(settings.serving)
-    staged = open_snapshot(settings.serving / version) if version else None
-    if version is None or staged is None or staged.cut_on != str(cut_on):
+    version = staged_version(settings.serving, str(cut_on))
+    if version is None:
         raise ModelsError(
-            f"staged is {version or 'nothing'}, no snapshot of {cut_on}: run `python -m models embed --cut {cut_on}` first"
+            f"no snapshot of {cut_on} is staged: run `python -m models embed --cut {cut_on}` first"
         )
+    open_snapshot(settings.serving / version)
     set_current(settings.serving, version)
     return version
 
@@ -91,6 +89,7 @@ def snapshot_of(catalog: Catalog, vectors: Floats, champion: Champion, cut_on: d
         version="",
         model_version=champion.model_version,
         cut_on=str(cut_on),
+        blend=files.read_blend(champion.folders["two_tower"]) if champion.kind == "two_tower" else SERVED,
     )
 
 
@@ -140,12 +139,3 @@ def check(snapshot: Snapshot) -> None:
             raise ModelsError(
                 f"cut {snapshot.cut_on}: item vectors of no unit length, among them {wrong}; embed again"
             )
-
-
-def _forget_old(serving: Path) -> None:
-    """Keep the current and the staged snapshot, and the newest made others."""
-    named = {current_version(serving), staged_version(serving)}
-    others = [path for path in serving.iterdir() if (path / MANIFEST).is_file() and path.name not in named]
-    others.sort(key=lambda path: ((path / MANIFEST).stat().st_mtime_ns, path.name), reverse=True)
-    for path in others[KEPT - 1 :]:
-        shutil.rmtree(path)

@@ -10,22 +10,31 @@ prices move too far at once, what serves stays.
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Mapping
+from datetime import date, datetime
 
 from contracts.clock import to_micros
+from contracts.cuts import Cut
 from contracts.expectations.written import PRICE_JUMP_FACTOR
 from contracts.settings import Settings
 from models import files
 from models.catalog import Catalog, read_catalog_at
-from models.changes import changed, newest, read_updates
-from models.decide.artifacts import current_version, open_snapshot, replace_current, write_snapshot
+from models.changes import Update, changed, newest, read_updates
+from models.decide.artifacts import (
+    current_version,
+    forget_old,
+    open_snapshot,
+    replace_current,
+    write_snapshot,
+)
 from models.embed import catalog_vectors
 from models.errors import ModelsError
-from models.publish import check, no_vectors, snapshot_of
+from models.publish import KEPT, check, no_vectors, snapshot_of
 from models.registry import named
 
 JUMPS_ALLOWED = 0.2
-"""Share of the known items with an update, as at the day's gate."""
+JUDGED_FROM = 20
+"""Fewer updates of known items tell nothing: one of three may be a sale."""
 
 
 def refresh(settings: Settings) -> str | None:
@@ -41,9 +50,10 @@ def refresh(settings: Settings) -> str | None:
     served = open_snapshot(settings.serving / version)
     model, cut_on = named(settings, served.model_version), date.fromisoformat(served.cut_on)
     now = settings.clock().now()
-    before = read_catalog_at(settings, cut_on)
-    catalog = changed(before, newest(read_updates(settings), to_micros(now)))
-    refuse_jumps(before, catalog)
+    catalog = read_catalog_at(settings, cut_on)
+    updates = since(catalog, Cut(cut_on).end, newest(read_updates(settings), to_micros(now)))
+    refuse_jumps(catalog, updates)
+    catalog = changed(catalog, updates)
     vectors, tower = no_vectors(), None
     if model.kind == "two_tower":
         vectors = catalog_vectors(model.folders["two_tower"], catalog)
@@ -53,24 +63,29 @@ def refresh(settings: Settings) -> str | None:
     made = write_snapshot(settings.serving, snapshot, tower, now)
     if made == version or not replace_current(settings.serving, version, made):
         return None
+    forget_old(settings.serving, KEPT)
     return made
 
 
-def refuse_jumps(before: Catalog, after: Catalog) -> None:
-    """Refuse updates of which more than a fifth move a known price by more than the gate's factor.
+def since(catalog: Catalog, end: datetime, updates: Mapping[str, Update]) -> dict[str, Update]:
+    """The updates that take effect after the cut, and those of items that it does not know: the cut has judged the others."""
+    known, after = catalog.index, to_micros(end)
+    return {item: one for item, one in updates.items() if item not in known or one["effective_time"] >= after}
+
+
+def refuse_jumps(catalog: Catalog, updates: Mapping[str, Update]) -> None:
+    """Refuse updates of known items of which, as at the day's gate, more than a fifth move the price by more than a factor.
 
     Raises:
         ModelsError: they do.
     """
-    index = before.index
-    moved, jumped = 0, []
-    for item, price in zip(after.ids, after.price_minor, strict=True):
-        old = before.price_minor[index[item]] if item in index else price
-        moved += price != old
-        if max(price, old) > PRICE_JUMP_FACTOR * min(price, old):
-            jumped.append(item)
-    if len(jumped) > JUMPS_ALLOWED * moved:
+    index = catalog.index
+    prices = {i: (catalog.price_minor[index[i]], u["price_minor"]) for i, u in updates.items() if i in index}
+    jumped = [
+        item for item, (old, new) in prices.items() if max(old, new) > PRICE_JUMP_FACTOR * min(old, new)
+    ]
+    if len(prices) >= JUDGED_FROM and len(jumped) > JUMPS_ALLOWED * len(prices):
         raise ModelsError(
-            f"{len(jumped)} of {moved} prices that changed moved by more than a factor {PRICE_JUMP_FACTOR}, among them {jumped[:5]}: "
+            f"{len(jumped)} of {len(prices)} updated prices moved by more than a factor {PRICE_JUMP_FACTOR}, among them {jumped[:5]}: "
             "what serves stays; have the source send them again"
         )

@@ -131,6 +131,7 @@ class TwoTower(tfrs.Model):  # type: ignore[misc]
         positions, kinds = inputs["positions"], inputs["kinds"]
         if training:
             hidden = tf.random.uniform(tf.shape(kinds)[:1]) < self.shape.session_dropout
+            hidden &= tf.reduce_any(tf.equal(kinds, USER_KIND), axis=1)  # of nothing nothing is learned
             positions, kinds = without_session(positions, kinds, hidden)
         queries = self.query_tower((slot_vectors(vectors, positions), kinds), training=training)
         candidates = self._candidates(inputs["labels"])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, timedelta
 
 import numpy as np
 
+from contracts.errors import GateError
 from contracts.settings import Settings
 from models import files
 from models.baselines.item_knn import item_knn, score_knn
@@ -57,11 +58,14 @@ def train_candidates(
     Raises:
         ModelsError: there is nothing to train on or to validate with, the incumbent has learned from the validation days,
             or a warm start has no towers to go on from.
+        GateError: the examples hold what they are to tell.
     """
-    fit, validation_days = how.fit, how.validation_days
+    validation_days = how.validation_days
     catalog = read_catalog_at(settings, cut_on)
     examples = read_examples(settings, catalog.index, cut_on)
     train, validation = split(examples, cut_on, validation_days)
+    if leak := leak_of(examples):
+        raise GateError(f"nothing is trained: {leak}")
     first = cut_on - timedelta(days=validation_days - 1)
     if incumbent and incumbent.validated_from and incumbent.validated_from > first:
         raise ModelsError(
@@ -69,6 +73,11 @@ def train_candidates(
             "train a later cut, or promote an older version first (python -m models list)"
         )
     start = start_of(how, cut_on, incumbent)
+    if start and how.workers > 1:
+        raise ModelsError(
+            "a warm start is one process's work: leave --workers out, or start from nothing (--start full)"
+        )
+    fit = warm(how.fit) if start else how.fit
     fitted = [two_tower(catalog, train, fit, start, how.workers), *baselines(catalog, train)]
     counts = popularity(train.interactions(), len(catalog.ids))
     standing = incumbent_score(incumbent, catalog, counts) if incumbent else None
@@ -80,12 +89,8 @@ def train_candidates(
         "items": len(catalog.ids),
         "start": "warm" if start else "full",
         "workers": how.workers,
-        "epochs": fit.epochs,
-        "batch": fit.batch,
-        "learning_rate": fit.learning_rate,
-        "seed": fit.seed,
-        "temperature": fit.shape.temperature,
-        "uniform_negatives": fit.shape.uniform_negatives,
+        **{name: value for name, value in asdict(fit).items() if name != "shape"},
+        **asdict(fit.shape),
         "incumbent": incumbent.model_version if incumbent else "none",
         VALIDATED_FROM: str(first),
     }
@@ -105,13 +110,7 @@ def measured(
     """The candidates with their figures and the gate's verdicts, and the incumbent's figures.
 
     A model is held against the incumbent and every baseline, a baseline against the incumbent alone.
-
-    Raises:
-        ModelsError: the examples hold what they are to tell.
     """
-    for part in (train, validation):
-        if leak := leak_of(part):
-            raise ModelsError(f"nothing is trained: {leak}")
     counts = train.interactions().counts(items)
     slices = slices_of(validation, counts, np.isin(validation.shoppers, train.shoppers))
     rankings = {candidate.kind: rank(score, validation) for candidate, score in fitted}
@@ -152,13 +151,16 @@ def start_of(how: How, cut_on: date, incumbent: Champion | None) -> Start | None
     """
     if how.start == "full" or (how.start == "weekly" and cut_on.weekday() == SUNDAY):
         return None
-    folder = incumbent.folders.get("two_tower") if incumbent else None
+    # Beside a baseline that serves lie towers that the gate refused.
+    folder = incumbent.folders["two_tower"] if incumbent and incumbent.kind == "two_tower" else None
     weights = files.read_weights(folder) if folder else None
     if folder is not None and weights is not None:
         return Start(weights, files.read_vocabulary(folder))
     if how.start == "weekly":
         return None
-    raise ModelsError("there are no towers to go on from: train fully first (python -m models train)")
+    raise ModelsError(
+        "no towers serve that could be gone on from: train fully first (python -m models train)"
+    )
 
 
 def two_tower(
@@ -170,6 +172,7 @@ def two_tower(
     model, vocabulary = fitted_towers(catalog, train, fit, start, workers)
     content = {
         files.WEIGHTS: files.weights_file(weights_of(model)),
+        files.BLEND: files.to_json(asdict(SERVED)),
         files.QUERY_TOWER: query_tower_file(model.query_tower),
         files.ITEM_TOWER: item_tower_file(model.item_tower),
         files.VOCABULARY: files.to_json(vocabulary),
@@ -184,7 +187,7 @@ def fitted_towers(
     known = trained_vocabulary(catalog, train)
     items = item_features(catalog, known)
     if start:
-        return fit_two_tower(train, items, known, warm(fit), start), known
+        return fit_two_tower(train, items, known, fit, start), known
     if workers > 1:
         return fit_apart(train, items, known, fit, workers), known
     return fit_two_tower(train, items, known, fit), known

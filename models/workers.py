@@ -5,7 +5,8 @@ fit_apart ─ rows, items, configuration as files ─► worker 0, 1, … (pytho
 ```
 
 Gradients are summed over the workers after every step; each draws candidates of its own, and its in-batch ones from its own part.
-Here they run on one machine; on several, each host gets its `TF_CONFIG` and the folder.
+Here they run on one machine; on several, each host gets its `TF_CONFIG` and the folder, within a network that is trusted: what they say to
+each other is not authenticated.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -28,7 +30,7 @@ from models.catalog import ItemFeatures
 from models.errors import ModelsError
 from models.examples import Examples
 from models.towers import Shape, TwoTower
-from models.train import Fit, new_two_tower, run, set_weights, weights_of
+from models.train import Fit, new_two_tower, run, seed, set_weights, weights_of
 
 WEIGHTS = "weights.npz"
 
@@ -63,11 +65,13 @@ def work(folder: Path) -> None:
     told = json.loads((folder / "fit.json").read_text())
     known, shape = told.pop("known"), Shape(**told.pop("shape"))
     fit = Fit(**told, shape=shape)
-    tf.keras.utils.set_random_seed(fit.seed)
+    seed(fit)
+    number = strategy.cluster_resolver.task_id
     with strategy.scope():
         model = new_two_tower(train, items, known, fit)
+        tf.random.set_seed(fit.seed + number)  # the weights are alike, the draws of a step are not
         run(model, train, fit)
-    if strategy.cluster_resolver.task_id == 0:
+    if number == 0:
         np.savez(folder / WEIGHTS, **weights_of(model))
 
 
@@ -87,14 +91,20 @@ def _work(folder: Path, workers: int) -> None:
                 )
             )
     try:
-        codes = [process.wait() for process in running]
+        while any(process.poll() is None for process in running):
+            # Who is left waits for the one that failed, for ever.
+            if any(process.poll() for process in running):
+                break
+            time.sleep(0.2)
     finally:
         for process in running:
             process.kill()
-    for number, code in enumerate(codes):
-        if code:
+    for number, process in enumerate(running):
+        if process.wait() > 0:
             said = (folder / f"worker-{number}.log").read_text(errors="replace").splitlines()[-15:]
-            raise ModelsError(f"worker {number} of {workers} ended with {code}:\n" + "\n".join(said))
+            raise ModelsError(
+                f"worker {number} of {workers} ended with {process.returncode}:\n" + "\n".join(said)
+            )
 
 
 def _free_ports(count: int) -> list[int]:

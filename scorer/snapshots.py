@@ -97,11 +97,15 @@ def check(served: Served) -> None:
     }
     if snapshot.kind == "two_tower":
         lengths["item_vectors"] = len(snapshot.vectors)
-    if snapshot.kind == "item_knn":
-        lengths["knn"] = len(snapshot.neighbours)
+    if snapshot.kind != "popularity":
+        lengths |= {"neighbours": len(snapshot.neighbours), "scores": len(snapshot.scores)}
     wrong = {name: length for name, length in lengths.items() if length != items}
     if items == 0 or wrong:
         raise SnapshotError(f"{snapshot.version}: {items} items, but {wrong or 'there must be some'}")
+    if snapshot.neighbours.max(initial=-1) >= items:
+        raise SnapshotError(
+            f"{snapshot.version}: {items} items, but a neighbour numbered {snapshot.neighbours.max()}"
+        )
     if served.query is not None:
         _try_query(served)
 

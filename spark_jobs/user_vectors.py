@@ -64,7 +64,7 @@ def _vectors_of(snapshot: Path) -> Callable[[Iterator[pd.DataFrame]], Iterator[p
             known = [bool(kinds.any()) for _, kinds in asked]
             found = batch.loc[known, ["user_id", "event_timestamp", "created_timestamp"]].copy()
             found.insert(
-                1, "user_vector", [query(positions, kinds) for positions, kinds in asked if kinds.any()]
+                1, "user_vector", [query(*one) for one, there in zip(asked, known, strict=True) if there]
             )
             yield found
 
@@ -73,11 +73,9 @@ def _vectors_of(snapshot: Path) -> Callable[[Iterator[pd.DataFrame]], Iterator[p
 
 def _staged(run: Run) -> tuple[Path, str, bool]:
     """The folder of the cut's staged snapshot, its model, and whether that has towers."""
-    serving = run.settings.serving
-    version = staged_version(serving)
-    snapshot = open_snapshot(serving / version) if version else None
-    if version is None or snapshot is None or snapshot.cut_on != run.cut.isoformat():
-        raise SourceError(
-            f"staged is {version or 'nothing'}, no snapshot of {run.cut}: run `python -m models embed --cut {run.cut}` first"
-        )
+    serving, cut = run.settings.serving, run.cut.isoformat()
+    version = staged_version(serving, cut)
+    if version is None:
+        raise SourceError(f"no snapshot of {cut} is staged: run `python -m models embed --cut {cut}` first")
+    snapshot = open_snapshot(serving / version)
     return serving / version, snapshot.model_version, snapshot.kind == "two_tower"

@@ -77,9 +77,9 @@ class Backfill:
         shutil.copy(self.folder / "report.json", report)
 
 
-def made_of(data: Path | None, source: str) -> dict[str, str]:
-    """What a source's tables come from: its files, and the code that makes tables of them."""
-    return {"data": _listing(data, source), "makers": _digest(MAKERS)}
+def made_of(data: Path | None, source: str, more: tuple[str, ...] = ()) -> dict[str, str]:
+    """What a source's tables come from: its files, and the code that makes tables of them, `more` beside the usual."""
+    return {"data": _listing(data, source), "makers": _digest(MAKERS + more)}
 
 
 def wipe(settings: Settings) -> None:

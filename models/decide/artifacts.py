@@ -10,7 +10,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,14 +20,16 @@ import numpy.typing as npt
 
 from contracts.clock import to_rfc3339
 from contracts.errors import BraidError
+from models.decide.blend import Blend
 from models.decide.decide import Query
 from models.decide.query import gather
 from models.decide.snapshot import Snapshot
 
 MANIFEST = "manifest.json"
 TOWER = "query_tower.tflite"
+BLEND = "blend.json"
 CURRENT = "current.json"
-STAGED = "staged.json"
+STAGED = "staged-{cut_on}.json"
 
 
 class SnapshotError(BraidError):
@@ -114,6 +116,7 @@ def open_snapshot(folder: Path) -> Snapshot:
         version=manifest["version"],
         model_version=manifest["model_version"],
         cut_on=manifest["cut_on"],
+        blend=Blend(**json.loads(contents[BLEND])),
     )
 
 
@@ -130,9 +133,9 @@ def current_version(serving: Path) -> str | None:
     return _named(serving / CURRENT)
 
 
-def staged_version(serving: Path) -> str | None:
-    """The version that the next publish makes current; None before the first."""
-    return _named(serving / STAGED)
+def staged_version(serving: Path, cut_on: str) -> str | None:
+    """The version that the cut's publish makes current; None before it was staged."""
+    return _named(serving / STAGED.format(cut_on=cut_on))
 
 
 def set_current(serving: Path, version: str) -> None:
@@ -158,13 +161,29 @@ def replace_current(serving: Path, old: str, new: str) -> bool:
     return True
 
 
-def set_staged(serving: Path, version: str) -> None:
-    """Make `version` the one that the next publish takes.
+def set_staged(serving: Path, cut_on: str, version: str) -> None:
+    """Make `version` the one that the cut's publish takes.
 
     Raises:
         SnapshotError: there is no such snapshot.
     """
-    _name(serving / STAGED, version)
+    _name(serving / STAGED.format(cut_on=cut_on), version)
+
+
+def forget_old(serving: Path, kept: int) -> None:
+    """Remove snapshots: the current one stays, of each cut the newest made, of `kept` cuts; so do the pointers to them."""
+    current = current_version(serving)
+    made = [(path, _manifest(path)) for path in serving.iterdir() if (path / MANIFEST).is_file()]
+    made.sort(key=lambda one: (one[1]["cut_on"], one[1]["made_at"], one[0].name), reverse=True)
+    newest: dict[str, str] = {}
+    for path, manifest in made:
+        if len(newest) < kept:
+            newest.setdefault(manifest["cut_on"], path.name)
+        if path.name not in {*newest.values(), current}:
+            shutil.rmtree(path)
+    for pointer in serving.glob(STAGED.format(cut_on="*")):
+        if not (serving / str(_named(pointer)) / MANIFEST).is_file():
+            pointer.unlink()
 
 
 @contextmanager
@@ -211,6 +230,7 @@ def _files(snapshot: Snapshot, tower: bytes | None) -> dict[str, bytes]:
         "item_vectors.npy": _npy(snapshot.vectors),
         "popularity.npy": _npy(snapshot.popularity),
         "knn.npz": knn.getvalue(),
+        BLEND: _json(asdict(snapshot.blend)),
     }
     return files if tower is None else {**files, TOWER: tower}
 

@@ -27,16 +27,17 @@ Ints = npt.NDArray[np.int32]
 
 @dataclass(frozen=True, slots=True)
 class Blend:
-    """The weights; the defaults were found on Online Retail's August (docs/decisions/0022)."""
+    """The weights. A model carries its own, from its training on."""
 
-    popular: float = 0.4
-    fading: float = 0.4
-    again: float = 2.0
-    yielding: float = 0.2
-    together: float = 0.2
+    popular: float
+    fading: float
+    again: float
+    yielding: float
+    together: float
 
 
-SERVED = Blend()
+SERVED = Blend(popular=0.4, fading=0.4, again=2.0, yielding=0.2, together=0.2)
+"""What trainings take: found on Online Retail's August (docs/decisions/0022)."""
 
 
 def blended(

@@ -169,6 +169,7 @@ def _champion(
         kinds,
         popularity=snapshot.logarithmic,
         together=neighbour_sums(snapshot.neighbours, snapshot.scores, known),
+        blend=snapshot.blend,
     )
     return Ranking(scores, "two_tower", explain, FULL, None)
 

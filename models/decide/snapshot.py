@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from models.decide.blend import logarithmic
+from models.decide.blend import SERVED, Blend, logarithmic
 
 Kind = Literal["two_tower", "item_knn", "popularity"]
 CATEGORY_SEPARATOR = " > "
@@ -28,7 +28,7 @@ class Snapshot:
         vectors: float32[items, 64], unit length; [0, 64] when the champion has none.
         popularity: float32[items], greater is more popular.
         neighbours: int32[items, 50], -1 where there are fewer; `scores` float32[items, 50] beside it.
-        kind: what the champion is.
+        kind: what the champion is; `blend`: the weights of a two-tower's sources.
         by_category: category path → positions int32 of the items that stand exactly there.
         logarithmic: float32[items], `popularity` as the blend takes it.
         version: of this snapshot; `model_version`: of the champion in the registry; `cut_on`: YYYY-MM-DD.
@@ -49,6 +49,7 @@ class Snapshot:
     version: str
     model_version: str
     cut_on: str
+    blend: Blend = SERVED
     by_category: dict[str, npt.NDArray[np.int32]] = field(init=False, repr=False, compare=False)
     logarithmic: npt.NDArray[np.float32] = field(init=False, repr=False, compare=False)
 

@@ -36,7 +36,7 @@ def neighbours(catalog: Catalog, vectors: Floats, shown: Longs) -> list[dict[str
     """The items nearest to each shown one, by cosine."""
     cosine = vectors[shown] @ vectors.T
     cosine[np.arange(len(shown)), shown] = -np.inf
-    nearest = np.argsort(-cosine, axis=1, kind="stable")[:, :NEAREST]
+    nearest = np.argsort(-cosine, axis=1, kind="stable")[:, : min(NEAREST, len(vectors) - 1)]
     return [
         {
             "item": catalog.titles[item],

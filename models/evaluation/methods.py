@@ -9,7 +9,7 @@ import optuna
 from models.baselines.ease import ease, score_ease
 from models.baselines.ials import ials, score_ials
 from models.baselines.item_knn import item_knn, score_knn
-from models.baselines.popularity import score_popularity
+from models.baselines.popularity import popularity, score_popularity
 from models.baselines.session_knn import score_sessions, session_index
 from models.baselines.tutorial import fit_tutorial, score_tutorial
 from models.evaluation.cases import Cases, Interactions
@@ -20,19 +20,19 @@ ITERATIONS = 15
 
 
 def fit_popularity(train: Interactions, items: int, params: Params) -> Score[Cases]:
-    """Counts of all training rows."""
-    return score_popularity(train.counts(items))
+    """Counts of the last 30 days, of all rows where a data set names no days."""
+    return score_popularity(popularity(train, items))
 
 
 def fit_item_knn(train: Interactions, items: int, params: Params) -> Score[Cases]:
     """See `models.baselines.item_knn`."""
     knn = item_knn(train, items, params["neighbours"], params["basket_exponent"], params["shrink"])
-    return score_knn(knn, train.counts(items), params["decay"])
+    return score_knn(knn, popularity(train, items), params["decay"])
 
 
 def fit_ease(train: Interactions, items: int, params: Params) -> Score[Cases]:
     """See `models.baselines.ease`."""
-    return score_ease(ease(train, items, params["penalty"]), train.counts(items), params["decay"])
+    return score_ease(ease(train, items, params["penalty"]), popularity(train, items), params["decay"])
 
 
 def fit_ials(train: Interactions, items: int, params: Params) -> Score[Cases]:
@@ -46,7 +46,7 @@ def fit_ials(train: Interactions, items: int, params: Params) -> Score[Cases]:
         iterations=ITERATIONS,
         seed=0,
     )
-    return score_ials(model, train.counts(items), params["decay"])
+    return score_ials(model, popularity(train, items), params["decay"])
 
 
 def fit_session_knn(train: Interactions, items: int, params: Params) -> Score[Cases]:
@@ -54,7 +54,7 @@ def fit_session_knn(train: Interactions, items: int, params: Params) -> Score[Ca
     index = session_index(train, items, params["sample"])
     return score_sessions(
         index,
-        train.counts(items),
+        popularity(train, items),
         params["neighbours"],
         params["slots"],
         params["idf"],

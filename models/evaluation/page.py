@@ -38,6 +38,8 @@ def _told(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
         "published": found["published"],
         "differences": found["differences"],
         "slices": list(next(iter(models.values()))["slices"]),
+        "baskets": any("basket_recall20" in one for one in models.values()),
+        "beside": found if "ratio_best_baseline" in found else None,
         "curve": _polyline([point["validation"] for point in models.get("ours", {}).get("curve", ())]),
     }
 

@@ -61,7 +61,12 @@ def run_final(settings: Settings, say: Say) -> dict[str, Any]:
     """
     began = time.perf_counter()
     kept = _kept(settings, FULL.report)
-    section = final_section(settings, kept, say)
+    tuned = searches_of(kept)
+    opened = {name: provenance()[name] for name in ("commit", "made_at")}
+    openings = [*kept.get(SHOP, {}).get("openings", ()), opened]
+    # Before the month is read: an evaluation that is broken off has opened it as well.
+    _write(settings, FULL.report, {**kept, SHOP: {**kept.get(SHOP, {}), "openings": openings}})
+    section = {**final_section(settings, tuned, say), "openings": openings}
     made = {
         **provenance(),
         "plan": kept[SHOP_TUNED]["made"]["plan"],
@@ -121,13 +126,20 @@ def _told(plan: Plan) -> dict[str, Any]:
 
 def write_section(settings: Settings, file: str, name: str, section: dict[str, Any]) -> dict[str, Any]:
     """Put one section into the report of that name, and make its page anew; returns the whole report."""
-    settings.reports.mkdir(parents=True, exist_ok=True)
-    path = settings.reports / f"{file}.json"
     report = {**_kept(settings, file), **provenance(), name: section}
     report["seconds"] = round(sum(one["made"]["seconds"] for one in report.values() if _is_section(one)), 1)
-    path.write_text(json.dumps(report, indent=1) + "\n")
-    path.with_suffix(".html").write_text(page_of(report))
+    _write(settings, file, report)
     return report
+
+
+def _write(settings: Settings, file: str, report: dict[str, Any]) -> None:
+    """The report, whole or not at all, and its page."""
+    settings.reports.mkdir(parents=True, exist_ok=True)
+    path = settings.reports / f"{file}.json"
+    fresh = path.with_name(f".{path.name}")
+    fresh.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
+    fresh.replace(path)
+    path.with_suffix(".html").write_text(page_of(report))
 
 
 def _kept(settings: Settings, file: str) -> dict[str, Any]:

@@ -6,11 +6,13 @@ The shop names no category, so there is no popularity within one.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import optuna
 
+from contracts.features import EMBEDDING_SIZE
+from models.baselines.item_knn import item_knn
 from models.baselines.popularity import popularity, score_popularity
 from models.baselines.recent import score_recent
 from models.decide.blend import SERVED, Blend
@@ -20,9 +22,14 @@ from models.evaluation.ranking import Score
 from models.evaluation.search import Method, Params
 from models.evaluation.shop import Shop
 from models.examples import Examples
+from models.served import score_served
 from models.towers import Shape, TwoTower
 from models.train import Fit, query_of
 from models.training import fitted_towers, score_pipeline
+
+OF_SHOPPERS = "of_shoppers"
+NEUTRAL = {"popular": 1.0, "fading": 1.0, "again": 1.0, "yielding": 1.0, "together": 1.0}
+"""Where a search for the blend begins: nothing that was found before."""
 
 Space = Callable[[optuna.Trial], Params]
 
@@ -37,13 +44,26 @@ class ShopMethod:
     start: Params
 
 
-def of_interactions(method: Method) -> ShopMethod:
+def of_sessions(method: Method) -> ShopMethod:
     """A method of the public sets, that learns from the labels of the sessions."""
 
     def fit(shop: Shop, params: Params) -> Score[Cases]:
         return method.fit(shop.train.interactions(), shop.items, params)
 
     return ShopMethod(method.name, fit, method.space, method.start)
+
+
+def of_baskets(method: Method) -> ShopMethod:
+    """One whose search may also take all that a shopper ever took for one basket."""
+
+    def fit(shop: Shop, params: Params) -> Score[Cases]:
+        rest = {name: value for name, value in params.items() if name != OF_SHOPPERS}
+        return method.fit(shop.train.interactions(of_shoppers=params[OF_SHOPPERS]), shop.items, rest)
+
+    def space(trial: optuna.Trial) -> Params:
+        return {**method.space(trial), OF_SHOPPERS: trial.suggest_categorical(OF_SHOPPERS, [False, True])}
+
+    return ShopMethod(method.name, fit, space, {**method.start, OF_SHOPPERS: False})
 
 
 def fit_model(shop: Shop, params: Params) -> TwoTower:
@@ -118,6 +138,18 @@ def fit_repurchase(shop: Shop, params: Params) -> Score[Cases]:
     return score_recent(trending(shop, params["half_life"]))
 
 
+def fit_without_towers(shop: Shop, params: Params) -> Score[Examples]:
+    """What is blended around the towers, alone: popularity, the shopper's own items, neighbours."""
+    interactions = shop.train.interactions()
+    nothing = np.zeros((shop.items, EMBEDDING_SIZE), np.float32)
+    knn, counts = item_knn(interactions, shop.items), popularity(interactions, shop.items)
+
+    def query(examples: Examples) -> Floats:
+        return np.zeros((len(examples), EMBEDDING_SIZE), np.float32)
+
+    return score_served(query, nothing, knn, counts, blend_of(params))
+
+
 def trending(shop: Shop, half_life: float) -> Floats:
     """float32[items]: additions to the cart, each halved for every `half_life` days of its age."""
     rows = shop.train.interactions()
@@ -143,7 +175,7 @@ TOWERS = ShopMethod(
         "heads": 4,
     },
 )
-OURS = ShopMethod("ours", fit_served, blend_space, asdict(SERVED))
+OURS = ShopMethod("ours", fit_served, blend_space, NEUTRAL)
 BASELINES: Sequence[ShopMethod] = (
     ShopMethod(
         "popularity", fit_trending, lambda trial: {"half_life": _half_life(trial)}, {"half_life": 30.0}
@@ -151,5 +183,7 @@ BASELINES: Sequence[ShopMethod] = (
     ShopMethod(
         "repurchase", fit_repurchase, lambda trial: {"half_life": _half_life(trial)}, {"half_life": 30.0}
     ),
-    *(of_interactions(method) for method in (ITEM_KNN, EASE, IALS, SESSION_KNN, TUTORIAL)),
+    ShopMethod("blend_without_towers", fit_without_towers, blend_space, NEUTRAL),
+    *(of_baskets(method) for method in (ITEM_KNN, EASE, IALS)),
+    *(of_sessions(method) for method in (SESSION_KNN, TUTORIAL)),
 )

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from contracts.provenance import provenance
 from contracts.settings import Settings
 from models.errors import ModelsError
 from models.evaluation.baskets import Shares, basket_difference, basket_shares, told_of
@@ -36,10 +35,15 @@ from models.evaluation.shop import (
 from models.evaluation.shop_methods import BASELINES, OURS, TOWERS, ShopMethod, blend_of, fit_model
 from models.evaluation.slices import slices_of
 from models.examples import Examples
+from models.towers import TwoTower
 from models.training import score_pipeline
 
 Say = Callable[[str], None]
 WITHOUT_SESSION = "ours_without_session"
+AS_SERVED = "as_served"
+TOWERS_SHARE = 0.75
+"""Of a search's time the part of the towers; the rest is the blend's."""
+Hide = Callable[[Score[Examples]], Score[Examples]]
 
 
 @dataclass(slots=True)
@@ -49,7 +53,6 @@ class Search:
     Ours is one model for both. Of a baseline the best trial for each is taken, so that none loses for being tuned on the other.
     """
 
-    shop: Shop
     asked: Examples
     baskets: Examples
     trials: list[tuple[Params, float, float]] = field(default_factory=list)
@@ -86,23 +89,35 @@ def tuned_section(
         ModelsError: the lake is not there.
     """
     shop = read_shop(settings, TUNED_TO)
-    some = Search(shop, sample(shop.asked, asked, 0), _some_baskets(shop.baskets, asked))
+    some = Search(sample(shop.asked, asked, 0), _some_baskets(shop.baskets, asked))
 
-    def search(method: ShopMethod, fit: Callable[[Params], Score[Examples]]) -> dict[str, Any]:
-        found = replace(some, trials=[]).of(method, fit, budget)
+    def search(method: ShopMethod, fit: Callable[[Params], Score[Examples]], most: Budget) -> dict[str, Any]:
+        found = replace(some, trials=[]).of(method, fit, most)
         say(
             f"{SHOP}: {method.name} searched, {found['trials']} trials in {found['seconds']:.0f} s: {found['params']}"
         )
         return found
 
-    towers = search(TOWERS, lambda params: TOWERS.fit(shop, params))
-    model = fit_model(shop, towers["params"])
-    blend = search(OURS, lambda params: score_pipeline(model, shop.train, blend_of(params)))
-    blend["params"] = {**towers["params"], **blend["params"]}
-    told = {OURS.name: blend, TOWERS.name: towers}
-    told |= {method.name: search(method, partial(method.fit, shop)) for method in baselines}
+    for_towers = replace(budget, seconds=budget.seconds * TOWERS_SHARE)
+    for_blend = replace(budget, seconds=budget.seconds * (1 - TOWERS_SHARE))
+    towers = search(TOWERS, partial(TOWERS.fit, shop), for_towers)
+    daily = replace(shop, train=without_session(shop.train))
+    told = {TOWERS.name: towers}
+    for name, of, hide in ((OURS.name, shop, None), (WITHOUT_SESSION, daily, asked_without_session)):
+        model = fit_model(of, towers["params"])
+
+        def blend(
+            params: Params, of: Shop = of, model: TwoTower = model, hide: Hide | None = hide
+        ) -> Score[Examples]:
+            score = score_pipeline(model, of.train, blend_of(params))
+            return hide(score) if hide else score
+
+        told[name] = search(replace(OURS, name=name), blend, for_blend)
+        told[name]["params"] = {**towers["params"], **told[name]["params"]}
+    told |= {method.name: search(method, partial(method.fit, shop), budget) for method in baselines}
     found = [_tested(shop, method, told[method.name], say) for method in (OURS, TOWERS, *baselines)]
-    return summary(asked_of_shop(shop), found)
+    blind = _blind(shop, told[WITHOUT_SESSION], say)
+    return summary(asked_of_shop(shop), [*found, blind, _as_served(shop, say)])
 
 
 def _some_baskets(baskets: Examples, asked: int | None) -> Examples:
@@ -116,23 +131,18 @@ def _some_baskets(baskets: Examples, asked: int | None) -> Examples:
     return baskets.where(np.isin(baskets.sessions, drawn))
 
 
-def final_section(settings: Settings, report: Mapping[str, Any], say: Say) -> dict[str, Any]:
-    """Fit what the searches chose on all days to the end of August, and rank September.
+def final_section(settings: Settings, told: Mapping[str, Mapping[str, Any]], say: Say) -> dict[str, Any]:
+    """Fit what the searches (by method) chose on all days to the end of August, and rank September.
 
     Raises:
-        ModelsError: nothing was searched, or the lake does not hold September.
+        ModelsError: the lake does not hold September.
     """
-    told = searches_of(report)
-    openings = [
-        *report.get(SHOP, {}).get("openings", ()),
-        {name: provenance()[name] for name in ("commit", "made_at")},
-    ]
     shop = read_shop(settings, TESTED_TO)
     methods = [method for method in (OURS, TOWERS, *BASELINES) if method.name in told]
     found = [_tested(shop, method, told[method.name], say) for method in methods]
-    blind = _blind(shop, told[OURS.name]["params"], say)
+    blind = _blind(shop, told[WITHOUT_SESSION], say)
     asked = asked_of_shop(shop)
-    return {**summary(asked, [*found, blind]), **comparisons(asked, found, blind), "openings": openings}
+    return {**summary(asked, [*found, blind, _as_served(shop, say)]), **comparisons(asked, found, blind)}
 
 
 def searches_of(report: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -157,8 +167,15 @@ def comparisons(asked: Asked, found: Sequence[Tested], blind: Tested) -> dict[st
     slices = {}
     for name, mask in slices_of(asked.cases, asked.counts, asked.known).items():
         if mask.any():
-            told = paired_difference(hits[mask], theirs[mask], shoppers[mask])
-            slices[name] = {"cases": int(mask.sum()), "worse": bool(told.high < 0), **told.as_dict()}
+            rival = max(baselines.values(), key=lambda one: one.ranking.recall(20)[mask].mean())
+            told = paired_difference(hits[mask], rival.ranking.recall(20)[mask], shoppers[mask])
+            worse = bool(told.high < 0)
+            slices[name] = {
+                "best_baseline": rival.name,
+                "cases": int(mask.sum()),
+                "worse": worse,
+                **told.as_dict(),
+            }
     return {
         "best_baseline": best,
         "ratio_best_baseline": round(recall[ours.name] / recall[best], 4),
@@ -207,11 +224,17 @@ def _ranked(
     return found
 
 
-def _blind(shop: Shop, params: Params, say: Say) -> Tested:
+def _blind(shop: Shop, search: Mapping[str, Any], say: Say) -> Tested:
     """Ours trained and asked without a slot of the session: what yesterday's features alone reach."""
     daily = replace(shop, train=without_session(shop.train))
-    score = asked_without_session(OURS.fit(daily, params))
-    return _ranked(shop, WITHOUT_SESSION, (score, score), {}, say)
+    score = asked_without_session(OURS.fit(daily, search["params"]))
+    return _ranked(shop, WITHOUT_SESSION, (score, score), {"search": search}, say)
+
+
+def _as_served(shop: Shop, say: Say) -> Tested:
+    """Ours by the constants that a shop's training takes today, whatever the search found."""
+    score = OURS.fit(shop, {})
+    return _ranked(shop, AS_SERVED, (score, score), {}, say)
 
 
 def _mean(shares: Shares | None) -> float:

@@ -1,7 +1,7 @@
 """How fast the towers train: beside the tutorial's loop on the same data, as the data grow, from yesterday's, and by two processes.
 
-An example is an item with what precedes it. Both loops read all of them in an epoch; the first epoch of each, in which the
-graph is built, is not counted. Rounds of both alternate. Warm starts and several processes are measured on the served towers.
+An example is an item with what precedes it; the rate is that of the sequence towers (`models.sequence`), which learn from every item of a
+session in one pass. The first epoch of each loop, in which the graph is built, is not counted. Rounds of both alternate. Warm starts and several processes are measured on the served towers.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
+
 from models.baselines.tutorial import fit_tutorial
 from models.evaluation.cases import Dataset, Interactions, Ragged
 from models.evaluation.datasets import PUBLIC
@@ -25,7 +27,7 @@ from models.evaluation.shop import Shop
 from models.evaluation.shop_methods import fit_of
 from models.sequence.fit import Fit, Towers, fit_towers
 from models.towers import TwoTower
-from models.train import Start, weights_of
+from models.train import Start, warm, weights_of
 from models.training import fitted_towers, score_pipeline
 
 Say = Callable[[str], None]
@@ -46,12 +48,12 @@ def speed_section(data: Path, fit: Fit, say: Say) -> dict[str, Any]:
     dataset = PUBLIC[DATASET](data)
     part, ours, theirs = _part(dataset, COMPARED), [], []
     for _ in range(ROUNDS):
-        ours.append(examples_of(part) / ours_seconds(part, dataset.items, fit))
-        theirs.append(examples_of(part) / tutorial_seconds(part, dataset.items))
+        ours.append(examples_of(part, fit.shape.slots) / ours_seconds(part, dataset.items, fit))
+        theirs.append(examples_of(part, fit.shape.slots) / tutorial_seconds(part, dataset.items))
         say(f"training: ours {ours[-1]:,.0f}, the tutorial's {theirs[-1]:,.0f} examples/s")
     return {
         "data": DATASET,
-        "examples": examples_of(part),
+        "examples": examples_of(part, fit.shape.slots),
         "ours_examples_per_second": [round(rate) for rate in ours],
         "tutorial_examples_per_second": [round(rate) for rate in theirs],
         "ratio_tutorial": round(median(ours) / median(theirs), 2),
@@ -68,7 +70,7 @@ def daily_figures(shop: Shop, params: Params, say: Say) -> dict[str, Any]:
     start = Start(weights_of(yesterday), known)
     trainings: dict[str, Callable[[], TwoTower]] = {
         "full": lambda: fitted_towers(shop.catalog, shop.train, fit)[0],
-        "warm": lambda: fitted_towers(shop.catalog, shop.train, fit, start)[0],
+        "warm": lambda: fitted_towers(shop.catalog, shop.train, warm(fit), start)[0],
         "two": lambda: fitted_towers(shop.catalog, shop.train, fit, workers=2)[0],
     }
     hits, seconds = {}, {}
@@ -98,9 +100,9 @@ def grown(data: Path, fit: Fit, factor: int) -> dict[str, Any]:
     seconds = ours_seconds(part, dataset.items, fit)
     return {
         "factor": factor,
-        "examples": examples_of(part),
+        "examples": examples_of(part, fit.shape.slots),
         "epoch_seconds": round(seconds, 2),
-        "examples_per_second": round(examples_of(part) / seconds),
+        "examples_per_second": round(examples_of(part, fit.shape.slots) / seconds),
         "memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
     }
 
@@ -123,9 +125,9 @@ def tutorial_seconds(part: Ragged, items: int) -> float:
     return ends[1] - ends[0]
 
 
-def examples_of(part: Ragged) -> int:
-    """Items that something precedes."""
-    return int((part.lengths - 1).clip(0).sum())
+def examples_of(part: Ragged, slots: int) -> int:
+    """Items that something precedes, of the slots that our towers read; the tutorial's loop reads those of longer sessions, too."""
+    return int((np.minimum(part.lengths, slots + 1) - 1).clip(0).sum())
 
 
 def _part(dataset: Dataset, factor: int) -> Ragged:

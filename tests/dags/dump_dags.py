@@ -22,6 +22,7 @@ def task(task) -> dict:
         "depends_on_past": task.depends_on_past,
         "alarms": [call.__name__ for call in task.on_failure_callback],
         "commands": task.commands,
+        "options": list(task.options_from({"params": task.dag.params.dump()})),
         "outlets": [asset.name for asset in task.outlets],
     }
 

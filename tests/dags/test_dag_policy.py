@@ -86,6 +86,11 @@ def test_every_command_is_a_rooms_command_for_the_cut(dump: dict[str, Any]) -> N
             assert command == ["models", "refresh"] or command[-2:] == ["--cut", "{cut}"], name
 
 
+def test_training_goes_on_from_what_serves_unless_asked(dump: dict[str, Any]) -> None:
+    options = {name: task["options"] for name, task in tasks_of(dump) if task["options"]}
+    assert options == {"train.train": ["--start", "weekly"]}
+
+
 def test_outlets_are_declared_tables(dump: dict[str, Any]) -> None:
     for name, task in tasks_of(dump):
         assert set(task["outlets"]) <= set(TABLES), name

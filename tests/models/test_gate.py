@@ -122,8 +122,10 @@ def test_every_planted_fault_of_a_whole_training_is_refused(small: Settings, row
     shop = Shop(read_catalog_at(small, CUT), train, validation, at_session_start(validation))
     said: list[str] = []
     found = faults_section(shop, {"epochs": 12}, said.append)
-    assert (found["faults_planted"], found["faults_refused"]) == (3, 3), said
-    assert "cart" in found["faults"]["features of after the event"]["reasons"][0]
+    assert (found["faults_planted"], found["faults_refused"]) == (4, 4), said
+    assert "of the cart" in found["faults"]["session and cart of after the event"]["reasons"][0]
+    assert "user had before" in found["faults"]["user's items of after the event"]["reasons"][0]
+    assert found["clean"] == {"refused": False, "reasons": found["clean"]["reasons"]}
 
 
 def test_who_adds_again_what_lies_in_the_cart_is_no_leak(rows):

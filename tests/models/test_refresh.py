@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -18,7 +19,7 @@ from models.catalog import Catalog
 from models.changes import changed, newest
 from models.decide.artifacts import current_version, open_snapshot, replace_current
 from models.errors import ModelsError
-from models.refresh import refresh, refuse_jumps
+from models.refresh import refresh, refuse_jumps, since
 from tests.models.conftest import CUT, item, write_lake
 
 
@@ -61,10 +62,24 @@ def test_a_new_item_stands_among_the_others_and_what_was_counted_stays(catalog):
 
 
 def test_a_fifth_of_the_prices_beyond_the_gates_factor_is_refused(catalog):
-    right = replace(catalog, price_minor=(105, 210))
-    refuse_jumps(catalog, right)
-    with pytest.raises(ModelsError, match=r"1 of 2 prices .*'c'"):
-        refuse_jumps(catalog, replace(catalog, price_minor=(105, 20_000)))
+    many = replace(catalog, ids=tuple(f"i{n}" for n in range(20)), price_minor=(100,) * 20)
+
+    def updates(jumped: int) -> dict[str, Any]:
+        return {
+            item: update(item, 1, price_minor=600 if n < jumped else 500) for n, item in enumerate(many.ids)
+        }
+
+    refuse_jumps(many, updates(4))
+    with pytest.raises(ModelsError, match=r"5 of 20 updated prices .*'i0'"):
+        refuse_jumps(many, updates(5))
+    # Of three, one may be a sale; what is new has no price to move from.
+    refuse_jumps(catalog, {"c": update("c", 1, price_minor=1), "new": update("new", 1, price_minor=10**6)})
+
+
+def test_what_the_cut_has_judged_is_left_to_it(catalog):
+    end = datetime(2011, 4, 1, tzinfo=UTC)
+    sent = {item: update(item, to_micros(end) + late) for item, late in (("a", -1), ("b", -1), ("c", 0))}
+    assert since(catalog, end, sent).keys() == {"b", "c"}
 
 
 def test_a_new_item_is_served_and_nothing_changes_twice(

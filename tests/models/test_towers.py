@@ -12,7 +12,7 @@ from models.examples import Examples
 from models.export import item_tower_file, query_tower_file
 from models.item_vectors import item_vectors
 from models.keras2 import tf, tfrs
-from models.towers import ItemTower, Shape, TwoTower, proposal
+from models.towers import ItemTower, Shape, TwoTower, proposal, without_session
 from models.towers import QueryTower as KerasQueryTower
 
 
@@ -38,6 +38,14 @@ def test_log_q_takes_the_popular_candidates_advantage_away():
     # The same item twice is no negative of itself: nothing is left to tell apart.
     hit = task(query, candidates, candidate_ids=tf.constant([7, 7]), compute_metrics=False)
     assert hit.numpy() == pytest.approx(0, abs=1e-6)
+
+
+def test_of_a_hidden_session_the_users_slots_are_left_and_moved_up():
+    positions = tf.constant([[7, 8, 9, 4, -1], [7, 8, 9, 4, -1]])
+    kinds = tf.constant([[1, 1, 2, 2, 0], [1, 1, 2, 2, 0]])
+    found, of_kind = without_session(positions, kinds, tf.constant([True, False]))
+    assert found.numpy().tolist() == [[9, 4, -1, -1, -1], [7, 8, 9, 4, -1]]
+    assert of_kind.numpy().tolist() == [[2, 2, 0, 0, 0], [1, 1, 2, 2, 0]]
 
 
 def test_every_uniform_candidate_takes_part_in_the_loss():

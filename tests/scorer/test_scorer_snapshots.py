@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from models.decide.artifacts import set_current, write_snapshot
+from models.decide.blend import Blend
 from models.decide.query import SLOTS
 from scorer.service import Options
 from tests.scorer.kit import NOW, Rows, Running, micros_ago, publish, scorer, snapshot, unique
@@ -61,9 +62,12 @@ def look_after(following: Running, serving: Path) -> str:
 
 def test_arrays_that_do_not_belong_together_are_refused(following: Running, serving: Path) -> None:
     good = look(following)
-    short = replace(snapshot(model_version="knn-2"), popularity=np.ones(2, np.float32))
-    set_current(serving, write_snapshot(serving, short, None, NOW))
-    assert look(following) == good
+    whole = snapshot(model_version="knn-2")
+    beyond = whole.neighbours.copy()
+    beyond[0, 0] = len(whole.ids)
+    for wrong in (replace(whole, popularity=np.ones(2, np.float32)), replace(whole, neighbours=beyond)):
+        set_current(serving, write_snapshot(serving, wrong, None, NOW))
+        assert look(following) == good
 
 
 @pytest.mark.parametrize("pointer", ["", "[]", '{"version": 3}', '{"version": "../nowhere"}'])
@@ -75,7 +79,8 @@ def test_a_broken_pointer_is_refused(following: Running, serving: Path, pointer:
 
 
 def test_the_query_tower_runs_in_litert(options: Options, serving: Path, rows: Rows) -> None:
-    publish(serving, snapshot("two_tower", "tower-1"), mean_tower())
+    alone = Blend(popular=0, fading=0, again=0, yielding=0, together=0)
+    publish(serving, replace(snapshot("two_tower", "tower-1"), blend=alone), mean_tower())
     who = {"visitor_id": unique("v"), "session_id": "s1"}
     granted_at = micros_ago(days=1)
     rows.consent(f"visitor:{who['visitor_id']}", "granted", granted_at)

@@ -50,7 +50,7 @@ def test_each_user_has_the_query_of_the_own_items(run: Run) -> None:
     )
     with pytest.raises(SourceError, match="models embed"):
         run_user_vectors(run)
-    set_staged(run.settings.serving, version)
+    set_staged(run.settings.serving, str(CUT), version)
     run_user_vectors(run)
     written = run.read(TABLE)
     assert written is not None
@@ -64,7 +64,8 @@ def test_each_user_has_the_query_of_the_own_items(run: Run) -> None:
 
 
 def test_where_a_baseline_serves_nobody_has_a_vector(run: Run) -> None:
-    set_staged(run.settings.serving, write_snapshot(run.settings.serving, snapshot(), None, MADE))
+    version = write_snapshot(run.settings.serving, snapshot(), None, MADE)
+    set_staged(run.settings.serving, str(CUT), version)
     run_user_vectors(run)
     written = run.read(TABLE)
     assert written is not None

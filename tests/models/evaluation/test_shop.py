@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from models.evaluation.shop import (
     asked_without_session,
     without_session,
 )
-from models.evaluation.shop_methods import BASELINES, of_interactions
+from models.evaluation.shop_methods import BASELINES, of_sessions
 from models.evaluation.shop_run import comparisons, tuned_section
 from models.examples import Examples
 from tests.models.conftest import write_lake
@@ -107,22 +108,29 @@ def test_ours_is_held_against_the_best_baseline_overall_and_on_each_slice():
     assert told["paired_difference"]["mean"] == 0.5
     assert told["basket"]["best_baseline"] == "item_knn"
     assert told["basket"]["paired_difference"]["low"] == 0.5
-    assert told["slices"]["no_history"]["mean"] == 1.0
-    assert told["slices"]["no_history"]["cases"] == 1
+    # On a slice, beside who is best there.
+    empty = told["slices"]["no_history"]
+    assert (empty["best_baseline"], empty["cases"], empty["mean"]) == ("tutorial_two_tower", 1, 0.0)
 
 
-def test_september_is_asked_with_what_august_chose_and_each_opening_is_recorded(tmp_path: Path):
+def broken(*_: object) -> dict[str, object]:
+    raise RuntimeError("broken off")
+
+
+def test_september_is_asked_with_what_august_chose_and_each_opening_is_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     settings, said = Settings(var=tmp_path), []
     write_lake(settings.evaluation, TESTED_TO, 75, 12, more_cuts=(TUNED_TO,))
     with pytest.raises(ModelsError, match="make evaluate"):
         run_final(settings, said.append)
     knn = next(method for method in BASELINES if method.name == "item_knn")
     section = tuned_section(
-        settings, Budget(trials=2, seconds=60), 300, said.append, (knn, of_interactions(TUTORIAL))
+        settings, Budget(trials=2, seconds=60), 300, said.append, (knn, of_sessions(TUTORIAL))
     )
     assert section["facts"]["test_cases"] == 31 * 12 * 5
     for_item = section["item_knn"]["search"]["best_for"]["item"]
-    assert for_item.keys() == {"neighbours", "basket_exponent", "shrink", "decay"}
+    assert for_item.keys() == {"neighbours", "basket_exponent", "shrink", "decay", "of_shoppers"}
     assert section["ours"]["search"]["params"].keys() >= {"epochs", "again"}
     plan = {"trials": 2, "search_seconds": 60}
     made = {"made_at": "2026-01-01", "commit": "c", "plan": plan, "seconds": 1.0}
@@ -131,6 +139,15 @@ def test_september_is_asked_with_what_august_chose_and_each_opening_is_recorded(
         final = run_final(settings, said.append)["online_retail"]
         assert final["facts"]["test_cases"] == 30 * 12 * 5
         assert len(final["openings"]) == opened
+    page = (settings.reports / "evaluate.html").read_text()
+    assert "opened 2 times" in page
+    assert "next basket" in page
+    monkeypatch.setattr("models.evaluation.run.final_section", broken)
+    with pytest.raises(RuntimeError):
+        run_final(settings, said.append)
+    kept = json.loads((settings.reports / "evaluate.json").read_text())["online_retail"]
+    assert len(kept["openings"]) == 3
+    assert kept["ours"] == final["ours"]
     assert final["openings"][0].keys() == {"commit", "made_at"}
     # A walk's next item follows from the one before; the user's item tells the chain alone.
     assert final["ours"]["mrr20"] > 1.15 * final["ours_without_session"]["mrr20"]
