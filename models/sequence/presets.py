@@ -1,4 +1,4 @@
-"""The towers' configuration for each public data set, found on its validation."""
+"""The towers' configuration for each public data set, found by hand on its validation: a handful of trainings for each."""
 
 from __future__ import annotations
 
@@ -9,6 +9,16 @@ from models.sequence.towers import Shape
 
 FITS: Mapping[str, Fit] = {
     "beauty": Fit(tokens=4096, uniform=2048, patience=8),
-    "diginetica": Fit(tokens=4096, uniform=1024, shape=Shape(slots=20, dropout=0.3, attributes=False)),
-    "serenade": Fit(shape=Shape(slots=20, attributes=False)),
+    "diginetica": Fit(
+        epochs=10,
+        tokens=4096,
+        learning_rate=0.002,
+        cosine=True,
+        uniform=2048,
+        temperature=0.07,
+        shape=Shape(dim=96, slots=20, dropout=0.35, attributes=False, unit=True),
+    ),
+    "serenade": Fit(
+        uniform=1024, temperature=0.07, shape=Shape(slots=20, dropout=0.35, attributes=False, unit=True)
+    ),
 }
