@@ -14,7 +14,7 @@ from models.evaluation.cases import Floats
 from models.evaluation.ranking import Score
 from models.examples import Examples
 from models.registry import Champion
-from models.served import score_served
+from models.served import Around, score_served
 
 
 def incumbent_score(champion: Champion, catalog: Catalog, counts: Floats) -> Score[Examples]:
@@ -33,4 +33,4 @@ def incumbent_score(champion: Champion, catalog: Catalog, counts: Floats) -> Sco
         )
 
     knn = files.read_knn(champion.folders["item_knn"], catalog.index)
-    return score_served(query, vectors, knn, counts, files.read_blend(folder))
+    return score_served(query, vectors, Around.of(knn, counts), files.read_blend(folder))

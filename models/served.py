@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from models.baselines.item_knn import Knn
 from models.decide.blend import SERVED, Blend, blended, logarithmic, neighbour_sums
-from models.evaluation.cases import Floats
+from models.evaluation.cases import Floats, Ints
 from models.evaluation.ranking import Score
 from models.examples import Examples
 
@@ -16,27 +17,51 @@ Queries = Callable[[Examples], Floats]
 """Examples → query vectors float32[n, 64]."""
 
 
-def score_served(
-    query: Queries, vectors: Floats, knn: Knn, counts: Floats, blend: Blend = SERVED
-) -> Score[Examples]:
-    """The blend over item vectors float32[items, 64]; `counts` float32[items] is the popularity of the cut."""
-    popularity = logarithmic(counts)
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What is blended around the towers: the neighbours, and the popularity float32[items], logarithmic."""
+
+    knn: Knn
+    popularity: Floats
+
+    @classmethod
+    def of(cls, knn: Knn, counts: Floats) -> Around:
+        """Of counts float32[items]."""
+        return cls(knn, logarithmic(counts))
+
+
+def score_served(query: Queries, vectors: Floats, around: Around, blend: Blend = SERVED) -> Score[Examples]:
+    """The blend over item vectors float32[items, 64]."""
 
     def score(examples: Examples) -> Floats:
         known = (examples.kinds != 0).any(axis=1)
-        found = np.zeros((len(examples), len(counts)), np.float32)
+        found = np.zeros((len(examples), len(vectors)), np.float32)
         if known.any():
             found[known] = query(examples.where(known)) @ vectors.T
-        for row in range(len(examples)):
-            positions = examples.positions[row]
-            found[row] = blended(
-                found[row],
-                positions,
-                examples.kinds[row],
-                popularity=popularity,
-                together=neighbour_sums(knn.neighbours, knn.scores, positions[positions >= 0]),
-                blend=blend,
-            )
-        return found
+        return blend_rows(found, examples.positions, examples.kinds, around, blend)
 
     return score
+
+
+def blend_rows(similar: Floats, positions: Ints, kinds: Ints, around: Around, blend: Blend) -> Floats:
+    """float32[n, items]: `decide.blend` of each row.
+
+    Args:
+        similar: float32[n, items], dot products of the queries with the item vectors.
+        positions: int32[n, slots]; `kinds` beside it.
+    """
+    knn = around.knn
+    return np.array(
+        [
+            blended(
+                scores,
+                slots,
+                kind,
+                popularity=around.popularity,
+                together=neighbour_sums(knn.neighbours, knn.scores, slots[slots >= 0]),
+                blend=blend,
+            )
+            for scores, slots, kind in zip(similar, positions, kinds, strict=True)
+        ],
+        np.float32,
+    ).reshape(similar.shape)

@@ -25,7 +25,7 @@ from models.examples import Examples, read_examples, split
 from models.gate import judge, leak_of
 from models.incumbent import incumbent_score
 from models.registry import VALIDATED_FROM, Candidate, Champion, Training
-from models.served import score_served
+from models.served import Around, score_served
 from models.towers import TwoTower
 from models.train import Fit, Start, fit_two_tower, query_of, warm, weights_of
 from models.workers import fit_apart
@@ -203,7 +203,7 @@ def score_pipeline(model: TwoTower, train: Examples, blend: Blend = SERVED) -> S
     vectors = model.item_vectors().numpy()
     interactions, items = train.interactions(), len(vectors)
     knn, counts = item_knn(interactions, items), popularity(interactions, items)
-    return score_served(query_of(model, vectors), vectors, knn, counts, blend)
+    return score_served(query_of(model, vectors), vectors, Around.of(knn, counts), blend)
 
 
 def baselines(catalog: Catalog, train: Examples) -> list[Fitted]:

@@ -139,5 +139,5 @@ TUTORIAL = Method(
 OF_DATASET: Mapping[str, tuple[Method, ...]] = {
     "beauty": (POPULARITY, ITEM_KNN, EASE, IALS, TUTORIAL),
     "diginetica": (POPULARITY, ITEM_KNN, SESSION_KNN, TUTORIAL),
-    "serenade": (POPULARITY, ITEM_KNN, EASE, SESSION_KNN, TUTORIAL),
+    "serenade": (POPULARITY, ITEM_KNN, SESSION_KNN, TUTORIAL),
 }

@@ -15,22 +15,19 @@ from contracts.features import EMBEDDING_SIZE
 from models.baselines.item_knn import item_knn
 from models.baselines.popularity import popularity, score_popularity
 from models.baselines.recent import score_recent
-from models.decide.blend import SERVED, Blend
+from models.evaluation.blending import NEUTRAL, blend_of, blend_space
 from models.evaluation.cases import Cases, Floats
 from models.evaluation.methods import EASE, IALS, ITEM_KNN, SESSION_KNN, TUTORIAL
 from models.evaluation.ranking import Score
 from models.evaluation.search import Method, Params
 from models.evaluation.shop import Shop
 from models.examples import Examples
-from models.served import score_served
+from models.served import Around, score_served
 from models.towers import Shape, TwoTower
 from models.train import Fit, query_of
 from models.training import fitted_towers, score_pipeline
 
 OF_SHOPPERS = "of_shoppers"
-NEUTRAL = {"popular": 1.0, "fading": 1.0, "again": 1.0, "yielding": 1.0, "together": 1.0}
-"""Where a search for the blend begins: nothing that was found before."""
-
 Space = Callable[[optuna.Trial], Params]
 
 
@@ -100,22 +97,6 @@ def fit_of(params: Params) -> Fit:
     return replace(Fit(), **rest, shape=replace(Shape(), **shape))
 
 
-def blend_of(params: Params) -> Blend:
-    """The weights of a search's parameters; the served ones where it names none."""
-    return replace(SERVED, **{name: params[name] for name in Blend.__dataclass_fields__ if name in params})
-
-
-def blend_space(trial: optuna.Trial) -> Params:
-    """What the search for the weights draws from."""
-    return {
-        "popular": trial.suggest_float("popular", 0.0, 2.0),
-        "fading": trial.suggest_float("fading", 0.0, 1.5),
-        "again": trial.suggest_float("again", 0.0, 3.0),
-        "yielding": trial.suggest_float("yielding", 0.0, 1.5),
-        "together": trial.suggest_float("together", 0.0, 1.0),
-    }
-
-
 def _towers_space(trial: optuna.Trial) -> Params:
     return {
         "epochs": trial.suggest_int("epochs", 3, 12),
@@ -147,7 +128,7 @@ def fit_without_towers(shop: Shop, params: Params) -> Score[Examples]:
     def query(examples: Examples) -> Floats:
         return np.zeros((len(examples), EMBEDDING_SIZE), np.float32)
 
-    return score_served(query, nothing, knn, counts, blend_of(params))
+    return score_served(query, nothing, Around.of(knn, counts), blend_of(params))
 
 
 def trending(shop: Shop, half_life: float) -> Floats:

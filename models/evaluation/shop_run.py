@@ -17,6 +17,7 @@ import numpy as np
 from contracts.settings import Settings
 from models.errors import ModelsError
 from models.evaluation.baskets import Shares, basket_difference, basket_shares, told_of
+from models.evaluation.blending import blend_of
 from models.evaluation.intervals import paired_difference
 from models.evaluation.plan import SHOP, SHOP_TUNED
 from models.evaluation.protocol import Asked, Tested, sample, summary, tuned_by, values_of
@@ -32,7 +33,7 @@ from models.evaluation.shop import (
     read_shop,
     without_session,
 )
-from models.evaluation.shop_methods import BASELINES, OURS, TOWERS, ShopMethod, blend_of, fit_model
+from models.evaluation.shop_methods import BASELINES, OURS, TOWERS, ShopMethod, fit_model
 from models.evaluation.slices import slices_of
 from models.examples import Examples
 from models.towers import TwoTower

@@ -12,12 +12,19 @@ from typing import Any
 
 import numpy as np
 
-from models.evaluation.cases import Dataset, NextItem
+from models.baselines.item_knn import item_knn
+from models.baselines.popularity import popularity
+from models.decide.blend import Blend
+from models.decide.query import EMPTY, SESSION_KIND
+from models.evaluation.blending import BLENDING
+from models.evaluation.cases import Cases, Dataset, Floats, Interactions, NextItem
 from models.evaluation.protocol import Tested, sample, tested, tuned_by
-from models.evaluation.ranking import rank
+from models.evaluation.ranking import Score, rank
+from models.evaluation.search import Budget, Params, tune
 from models.sequence.fit import Fit, Towers, fit_towers
+from models.served import Around, blend_rows
 
-NAME = "ours"
+OURS, ALONE = "ours", "two_tower_alone"
 
 
 @dataclass(slots=True)
@@ -54,14 +61,24 @@ class Watch:
         towers.query.set_weights(self.best[1])
 
 
-def run_towers(dataset: Dataset, fit: Fit, seconds: float, asked: int | None = 5000) -> Tested:
-    """Train for at most `seconds`, looking at `asked` validation cases, and rank the test."""
-    watch = Watch(dataset, sample(dataset.validation, asked, fit.seed), fit.patience, seconds)
+def run_towers(
+    dataset: Dataset, fit: Fit, seconds: float, budget: Budget, asked: int | None = 5000
+) -> tuple[Tested, Tested]:
+    """Ours as it serves, and the towers alone: trained for at most `seconds`, looking at `asked` validation cases; both rank the test."""
+    validation = sample(dataset.validation, asked, fit.seed)
+    watch = Watch(dataset, validation, fit.patience, seconds)
     towers = fit_towers(dataset.tuning_train, dataset.items, dataset.attributes, fit, watch)
     watch.restore(towers)
+    around = around_of(Interactions.of(dataset.tuning_train), dataset.items)
+
+    def value_of(params: Params) -> float:
+        return tuned_by(dataset.measures, rank(served(towers.score(), around, Blend(**params)), validation))
+
+    blend = tune(BLENDING, value_of, budget, fit.seed)
     if dataset.train is not dataset.tuning_train:
         again = replace(fit, epochs=watch.best_epoch)
         towers = fit_towers(dataset.train, dataset.items, dataset.attributes, again)
+        around = around_of(Interactions.of(dataset.train), dataset.items)
     about = {
         "epochs": watch.best_epoch,
         "stopped_by": "patience" if watch.patient else "time",
@@ -69,4 +86,24 @@ def run_towers(dataset: Dataset, fit: Fit, seconds: float, asked: int | None = 5
         "curve": [{name: round(value, 5) for name, value in point.items()} for point in watch.curve],
         "fit": asdict(fit),
     }
-    return tested(dataset, NAME, towers.score(), about)
+    alone = towers.score()
+    ours = tested(
+        dataset, OURS, served(alone, around, Blend(**blend.params)), {**about, "search": blend.as_dict()}
+    )
+    return ours, tested(dataset, ALONE, alone, about)
+
+
+def around_of(train: Interactions, items: int) -> Around:
+    """Neighbours and popularity of the rows that the towers learn from."""
+    return Around.of(item_knn(train, items), popularity(train, items))
+
+
+def served(towers: Score[Cases], around: Around, blend: Blend) -> Score[Cases]:
+    """The blend; every slot is of the session."""
+
+    def score(cases: Cases) -> Floats:
+        positions = cases.positions
+        kinds = np.where(positions >= 0, SESSION_KIND, EMPTY).astype(np.int32)
+        return blend_rows(towers(cases), positions, kinds, around, blend)
+
+    return score

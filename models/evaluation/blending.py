@@ -1,0 +1,40 @@
+"""The search for the blend's weights, on any data set: it begins with nothing that was found before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+
+import optuna
+
+from models.decide.blend import SERVED, Blend
+from models.evaluation.search import Params
+
+NEUTRAL: Params = {part.name: 1.0 for part in fields(Blend)}
+
+
+@dataclass(frozen=True, slots=True)
+class Blending:
+    """What `tune` needs of it."""
+
+    space: Callable[[optuna.Trial], Params]
+    start: Params
+
+
+def blend_space(trial: optuna.Trial) -> Params:
+    """What the search draws from."""
+    return {
+        "popular": trial.suggest_float("popular", 0.0, 2.0),
+        "fading": trial.suggest_float("fading", 0.0, 1.5),
+        "again": trial.suggest_float("again", 0.0, 3.0),
+        "yielding": trial.suggest_float("yielding", 0.0, 1.5),
+        "together": trial.suggest_float("together", 0.0, 1.0),
+    }
+
+
+def blend_of(params: Params) -> Blend:
+    """The weights of a search's parameters; the served ones where it names none."""
+    return replace(SERVED, **{part.name: params[part.name] for part in fields(Blend) if part.name in params})
+
+
+BLENDING = Blending(blend_space, NEUTRAL)
