@@ -44,24 +44,19 @@ def score_served(query: Queries, vectors: Floats, around: Around, blend: Blend =
 
 
 def blend_rows(similar: Floats, positions: Ints, kinds: Ints, around: Around, blend: Blend) -> Floats:
-    """float32[n, items]: `decide.blend` of each row.
+    """float32[n, items]: `decide.blend` of each row; of one without an item popularity, as on the ladder.
 
     Args:
         similar: float32[n, items], dot products of the queries with the item vectors.
         positions: int32[n, slots]; `kinds` beside it.
     """
-    knn = around.knn
-    return np.array(
-        [
-            blended(
-                scores,
-                slots,
-                kind,
-                popularity=around.popularity,
-                together=neighbour_sums(knn.neighbours, knn.scores, slots[slots >= 0]),
-                blend=blend,
+    knn, found = around.knn, np.empty_like(similar)
+    for row, (slots, kind) in enumerate(zip(positions, kinds, strict=True)):
+        known = slots[slots >= 0]
+        found[row] = around.popularity
+        if len(known):
+            together = neighbour_sums(knn.neighbours, knn.scores, known)
+            found[row] = blended(
+                similar[row], slots, kind, popularity=around.popularity, together=together, blend=blend
             )
-            for scores, slots, kind in zip(similar, positions, kinds, strict=True)
-        ],
-        np.float32,
-    ).reshape(similar.shape)
+    return found

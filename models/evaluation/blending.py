@@ -1,16 +1,16 @@
-"""The search for the blend's weights, on any data set: it begins with nothing that was found before."""
+"""The search for the blend's weights, on any data set: it begins with the towers alone."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 
 import optuna
 
 from models.decide.blend import SERVED, Blend
 from models.evaluation.search import Params
 
-NEUTRAL: Params = {part.name: 1.0 for part in fields(Blend)}
+NEUTRAL: Params = asdict(Blend(popular=0.0, fading=1.0, again=0.0, yielding=1.0, together=0.0))
 
 
 @dataclass(frozen=True, slots=True)
