@@ -1,7 +1,7 @@
 """`python -m models.evaluation quick|full|final`: every model on every data set → a report and its page.
 
-The full report (`reports/evaluate.json`) is made of sections, one a data set, each with the commit, time and plan it was made by:
-one that is evaluated anew replaces its section alone. The quick one (`evaluate-quick.json`) is whole.
+A report (`reports/evaluate.json`, `evaluate-quick.json`) is made of sections, one a data set, each with the commit, time and plan it was made by:
+one that is evaluated anew replaces its section alone.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ def run(settings: Settings, plan: Plan, say: Say) -> dict[str, Any]:
         raise ModelsError("the data sets are not there: set BRAID_DATA to their folder")
     report = _kept(settings, plan.report)
     for name in plan.sections:
-        began = time.perf_counter()
+        began, made_by = time.perf_counter(), provenance()
         section = _section(settings, plan, name, report, say)
         made = {"plan": _told(plan), "seconds": round(time.perf_counter() - began, 1)}
         told = SHOP_TUNED if name == SHOP else name
-        report = write_section(settings, plan.report, told, {**section, "made": {**provenance(), **made}})
+        report = write_section(settings, plan.report, told, {**section, "made": {**made_by, **made}})
     return report
 
 
