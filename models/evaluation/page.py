@@ -8,7 +8,7 @@ from typing import Any
 
 import jinja2
 
-from models.evaluation.plan import GATE, ITEMS, LITERT, SPEED
+from models.evaluation.plan import COLD, GATE, ITEMS, LITERT, SPEED
 
 WIDTH, HEIGHT = 640, 180
 TEMPLATE = Path(__file__).with_name("page.html.j2")
@@ -22,7 +22,7 @@ def page_of(report: Mapping[str, Any]) -> str:
     sections = [
         (name, found) for name, found in report.items() if isinstance(found, dict) and "differences" in found
     ]
-    others = {name: report.get(name, {}) for name in (SPEED, LITERT, GATE, ITEMS)}
+    others = {name: report.get(name, {}) for name in (SPEED, LITERT, GATE, ITEMS, COLD)}
     return template.render(report=report, datasets=[_told(name, found) for name, found in sections], **others)
 
 

@@ -1,6 +1,7 @@
 """How much an evaluation does: the quick one and the full one.
 
-A section of the report is a data set, how fast the towers train, what their export loses, or what the gate refuses.
+A section of the report is a data set, how fast the towers train, what their export loses, what the gate refuses, what the item vectors
+say, or what is answered where little is known.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ SPEED = "training"
 LITERT = "litert"
 GATE = "gate"
 ITEMS = "items"
+COLD = "cold_start"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,4 +40,4 @@ class Plan:
 
 
 QUICK = Plan("evaluate-quick", ("serenade", "beauty"), Budget(3, 60.0), 150.0, 1000)
-FULL = Plan("evaluate", (*PUBLIC, SHOP, SPEED, LITERT, GATE, ITEMS), Budget(), 3600.0, 5000)
+FULL = Plan("evaluate", (*PUBLIC, SHOP, SPEED, LITERT, GATE, ITEMS, COLD), Budget(), 3600.0, 5000)

@@ -15,13 +15,14 @@ from contracts.provenance import provenance
 from contracts.settings import Settings
 from models.errors import ModelsError
 from models.evaluation.cases import Dataset
+from models.evaluation.cold import cold_section
 from models.evaluation.datasets import PUBLIC
 from models.evaluation.faults import faults_section
 from models.evaluation.items import items_section
 from models.evaluation.litert import litert_section
 from models.evaluation.methods import OF_DATASET
 from models.evaluation.page import page_of
-from models.evaluation.plan import FULL, GATE, LITERT, SHOP, SHOP_TUNED, SPEED, Plan
+from models.evaluation.plan import COLD, FULL, GATE, ITEMS, LITERT, SHOP, SHOP_TUNED, SPEED, Plan
 from models.evaluation.protocol import Tested, asked_of, run_method, summary, values_of
 from models.evaluation.shop import TUNED_TO, read_shop
 from models.evaluation.shop_methods import OURS
@@ -84,9 +85,13 @@ def _section(settings: Settings, plan: Plan, name: str, report: dict[str, Any], 
     shop, chosen = read_shop(settings, TUNED_TO), searches_of(report)[OURS.name]["params"]
     if name == SPEED:
         return {**speed_section(data, FITS[SPEED_DATASET], say), **daily_figures(shop, chosen, say)}
-    if name == LITERT:
-        return litert_section(shop, chosen)
-    return faults_section(shop, chosen, say) if name == GATE else items_section(shop, chosen)
+    of_towers: dict[str, Callable[[], dict[str, Any]]] = {
+        LITERT: lambda: litert_section(shop, chosen),
+        GATE: lambda: faults_section(shop, chosen, say),
+        ITEMS: lambda: items_section(shop, chosen),
+        COLD: lambda: cold_section(shop, chosen, say),
+    }
+    return of_towers[name]()
 
 
 def _public(dataset: Dataset, plan: Plan, say: Say) -> dict[str, Any]:

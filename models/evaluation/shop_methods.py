@@ -157,10 +157,11 @@ TOWERS = ShopMethod(
     },
 )
 OURS = ShopMethod("ours", fit_served, blend_space, NEUTRAL)
+TRENDING = ShopMethod(
+    "popularity", fit_trending, lambda trial: {"half_life": _half_life(trial)}, {"half_life": 30.0}
+)
 BASELINES: Sequence[ShopMethod] = (
-    ShopMethod(
-        "popularity", fit_trending, lambda trial: {"half_life": _half_life(trial)}, {"half_life": 30.0}
-    ),
+    TRENDING,
     ShopMethod(
         "repurchase", fit_repurchase, lambda trial: {"half_life": _half_life(trial)}, {"half_life": 30.0}
     ),
