@@ -41,13 +41,10 @@ def stage(settings: Settings, champion: Champion, cut_on: date, made_at: datetim
         ModelsError: the vectors are not the champion's, or the snapshot is not fit to serve.
     """
     catalog = read_catalog_at(settings, cut_on)
-    vectors, tower = no_vectors(), None
+    vectors = no_vectors()
     if champion.kind == "two_tower":
         vectors = stored_vectors(settings, catalog, champion, cut_on)
-        tower = (champion.folders["two_tower"] / files.QUERY_TOWER).read_bytes()
-    snapshot = snapshot_of(catalog, vectors, champion, cut_on)
-    check(snapshot)
-    version = write_snapshot(settings.serving, snapshot, tower, made_at)
+    version = write_checked(settings, snapshot_of(catalog, vectors, champion, cut_on), champion, made_at)
     set_staged(settings.serving, str(cut_on), version)
     forget_old(settings.serving, KEPT)
     return version
@@ -91,6 +88,19 @@ def snapshot_of(catalog: Catalog, vectors: Floats, champion: Champion, cut_on: d
         cut_on=str(cut_on),
         blend=files.read_blend(champion.folders["two_tower"]) if champion.kind == "two_tower" else SERVED,
     )
+
+
+def write_checked(settings: Settings, snapshot: Snapshot, champion: Champion, made_at: datetime) -> str:
+    """Write a snapshot, with the champion's query tower where it has one; returns its version.
+
+    Raises:
+        ModelsError: it is not fit to serve.
+    """
+    check(snapshot)
+    tower = None
+    if champion.kind == "two_tower":
+        tower = (champion.folders["two_tower"] / files.QUERY_TOWER).read_bytes()
+    return write_snapshot(settings.serving, snapshot, tower, made_at)
 
 
 def no_vectors() -> Floats:

@@ -17,7 +17,6 @@ from contracts.clock import to_micros
 from contracts.cuts import Cut
 from contracts.expectations.written import PRICE_JUMP_FACTOR
 from contracts.settings import Settings
-from models import files
 from models.catalog import Catalog, read_catalog_at
 from models.changes import Update, changed, newest, read_updates
 from models.decide.artifacts import (
@@ -25,11 +24,10 @@ from models.decide.artifacts import (
     forget_old,
     open_snapshot,
     replace_current,
-    write_snapshot,
 )
 from models.embed import catalog_vectors
 from models.errors import ModelsError
-from models.publish import KEPT, check, no_vectors, snapshot_of
+from models.publish import KEPT, no_vectors, snapshot_of, write_checked
 from models.registry import named
 
 JUMPS_ALLOWED = 0.2
@@ -54,13 +52,10 @@ def refresh(settings: Settings) -> str | None:
     updates = since(catalog, Cut(cut_on).end, newest(read_updates(settings), to_micros(now)))
     refuse_jumps(catalog, updates)
     catalog = changed(catalog, updates)
-    vectors, tower = no_vectors(), None
+    vectors = no_vectors()
     if model.kind == "two_tower":
         vectors = catalog_vectors(model.folders["two_tower"], catalog)
-        tower = (model.folders["two_tower"] / files.QUERY_TOWER).read_bytes()
-    snapshot = snapshot_of(catalog, vectors, model, cut_on)
-    check(snapshot)
-    made = write_snapshot(settings.serving, snapshot, tower, now)
+    made = write_checked(settings, snapshot_of(catalog, vectors, model, cut_on), model, now)
     if made == version or not replace_current(settings.serving, version, made):
         return None
     forget_old(settings.serving, KEPT)

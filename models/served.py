@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.baselines.item_knn import Knn
+from models.baselines.item_knn import Knn, item_knn
+from models.baselines.popularity import popularity
 from models.decide.blend import SERVED, Blend, blended, logarithmic, neighbour_sums
-from models.evaluation.cases import Floats, Ints
+from models.evaluation.cases import Floats, Interactions, Ints
 from models.evaluation.ranking import Score
 from models.examples import Examples
 
@@ -28,6 +29,11 @@ class Around:
     def of(cls, knn: Knn, counts: Floats) -> Around:
         """Of counts float32[items]."""
         return cls(knn, logarithmic(counts))
+
+    @classmethod
+    def learned(cls, train: Interactions, items: int) -> Around:
+        """Of the rows that the towers learn from."""
+        return cls.of(item_knn(train, items), popularity(train, items))
 
 
 def score_served(query: Queries, vectors: Floats, around: Around, blend: Blend = SERVED) -> Score[Examples]:

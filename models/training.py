@@ -201,9 +201,8 @@ def trained_vocabulary(catalog: Catalog, train: Examples) -> dict[str, int]:
 def score_pipeline(model: TwoTower, train: Examples, blend: Blend = SERVED) -> Score[Examples]:
     """As the towers serve: blended with the item-kNN and the popularity of the same rows."""
     vectors = model.item_vectors().numpy()
-    interactions, items = train.interactions(), len(vectors)
-    knn, counts = item_knn(interactions, items), popularity(interactions, items)
-    return score_served(query_of(model, vectors), vectors, Around.of(knn, counts), blend)
+    around = Around.learned(train.interactions(), len(vectors))
+    return score_served(query_of(model, vectors), vectors, around, blend)
 
 
 def baselines(catalog: Catalog, train: Examples) -> list[Fitted]:

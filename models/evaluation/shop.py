@@ -12,14 +12,14 @@ before it. Retrieval orders the catalog of the last day; what lies in the cart i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
 
 from contracts.settings import Settings
 from models.catalog import Catalog, read_catalog_at
-from models.decide.query import NO_ITEM, USER_KIND
+from models.decide.query import EMPTY, NO_ITEM, USER_KIND
 from models.evaluation.baskets import at_session_start
 from models.evaluation.cases import Floats
 from models.evaluation.protocol import Asked
@@ -90,14 +90,10 @@ def without_session(examples: Examples) -> Examples:
     positions: Ints = np.take_along_axis(examples.positions, order, axis=1)
     kinds = np.take_along_axis(examples.kinds, order, axis=1)
     kept = kinds == USER_KIND
-    return Examples(
-        np.where(kept, positions, NO_ITEM).astype(np.int32),
-        np.where(kept, kinds, 0).astype(np.int32),
-        examples.labels,
-        examples.carted,
-        examples.sessions,
-        examples.shoppers,
-        examples.days,
+    return replace(
+        examples,
+        positions=np.where(kept, positions, NO_ITEM).astype(np.int32),
+        kinds=np.where(kept, kinds, EMPTY).astype(np.int32),
     )
 
 

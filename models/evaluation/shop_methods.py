@@ -12,7 +12,6 @@ import numpy as np
 import optuna
 
 from contracts.features import EMBEDDING_SIZE
-from models.baselines.item_knn import item_knn
 from models.baselines.popularity import popularity, score_popularity
 from models.baselines.recent import score_recent
 from models.evaluation.blending import NEUTRAL, blend_of, blend_space
@@ -121,14 +120,13 @@ def fit_repurchase(shop: Shop, params: Params) -> Score[Cases]:
 
 def fit_without_towers(shop: Shop, params: Params) -> Score[Examples]:
     """What is blended around the towers, alone: popularity, the shopper's own items, neighbours."""
-    interactions = shop.train.interactions()
     nothing = np.zeros((shop.items, EMBEDDING_SIZE), np.float32)
-    knn, counts = item_knn(interactions, shop.items), popularity(interactions, shop.items)
+    around = Around.learned(shop.train.interactions(), shop.items)
 
     def query(examples: Examples) -> Floats:
         return np.zeros((len(examples), EMBEDDING_SIZE), np.float32)
 
-    return score_served(query, nothing, Around.of(knn, counts), blend_of(params))
+    return score_served(query, nothing, around, blend_of(params))
 
 
 def trending(shop: Shop, half_life: float) -> Floats:

@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from models.baselines.item_knn import item_knn
-from models.baselines.popularity import popularity
 from models.decide.blend import Blend
 from models.decide.query import EMPTY, SESSION_KIND
 from models.evaluation.blending import BLENDING
@@ -69,7 +67,7 @@ def run_towers(
     watch = Watch(dataset, validation, fit.patience, seconds)
     towers = fit_towers(dataset.tuning_train, dataset.items, dataset.attributes, fit, watch)
     watch.restore(towers)
-    around = around_of(Interactions.of(dataset.tuning_train), dataset.items)
+    around = Around.learned(Interactions.of(dataset.tuning_train), dataset.items)
 
     def value_of(params: Params) -> float:
         return tuned_by(dataset.measures, rank(served(towers.score(), around, Blend(**params)), validation))
@@ -78,7 +76,7 @@ def run_towers(
     if dataset.train is not dataset.tuning_train:
         again = replace(fit, epochs=watch.best_epoch)
         towers = fit_towers(dataset.train, dataset.items, dataset.attributes, again)
-        around = around_of(Interactions.of(dataset.train), dataset.items)
+        around = Around.learned(Interactions.of(dataset.train), dataset.items)
     about = {
         "epochs": watch.best_epoch,
         "stopped_by": "patience" if watch.patient else "time",
@@ -91,11 +89,6 @@ def run_towers(
         dataset, OURS, served(alone, around, Blend(**blend.params)), {**about, "search": blend.as_dict()}
     )
     return ours, tested(dataset, ALONE, alone, about)
-
-
-def around_of(train: Interactions, items: int) -> Around:
-    """Neighbours and popularity of the rows that the towers learn from."""
-    return Around.of(item_knn(train, items), popularity(train, items))
 
 
 def served(towers: Score[Cases], around: Around, blend: Blend) -> Score[Cases]:
