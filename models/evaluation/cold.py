@@ -20,7 +20,8 @@ from models.evaluation.protocol import sample
 from models.evaluation.ranking import Score, rank
 from models.evaluation.search import Params
 from models.evaluation.shop import Shop
-from models.evaluation.shop_methods import OURS, TRENDING, of_sessions
+from models.evaluation.shop_baselines import TRENDING, of_sessions
+from models.evaluation.shop_methods import OURS
 from models.examples import Examples
 
 Say = Callable[[str], None]

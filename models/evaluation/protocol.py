@@ -20,7 +20,8 @@ from models.evaluation.figures import recall_by_slice
 from models.evaluation.intervals import interval, paired_difference
 from models.evaluation.metrics import Doubles, Ranking
 from models.evaluation.ranking import Score, rank
-from models.evaluation.search import Budget, Method, Params, tune
+from models.evaluation.search import Method, Params, tune
+from models.evaluation.searches import BASELINES, Searches, named
 from models.evaluation.slices import slices_of
 
 Measures = Mapping[str, tuple[str, int]]
@@ -52,19 +53,30 @@ class Asked:
     about: Mapping[str, Any]
 
 
-def run_method(dataset: Dataset, method: Method, budget: Budget, asked: int | None, seed: int = 0) -> Tested:
-    """Tune on (at most `asked` cases of) the validation, fit on the training data, rank the test."""
-    validation = sample(dataset.validation, asked, seed)
+def run_method(dataset: Dataset, method: Method, searches: Searches, seed: int = 0) -> Tested:
+    """Tune on (at most so many cases of) the validation, fit on the training data, rank the test."""
+    validation = sample(dataset.validation, searches.asked, seed)
     learned = Interactions.of(dataset.tuning_train)
 
     def value_of(params: Params) -> float:
         return tuned_by(dataset.measures, rank(method.fit(learned, dataset.items, params), validation))
 
-    tuned = tune(method, value_of, budget, seed)
+    told = searches.kept(
+        data_of(dataset),
+        method.name,
+        BASELINES,
+        lambda: tune(method, value_of, searches.budget, seed).as_dict(),
+    )
     began = time.perf_counter()
-    score = method.fit(Interactions.of(dataset.train), dataset.items, tuned.params)
-    about = {"search": tuned.as_dict(), "fit_seconds": round(time.perf_counter() - began, 1)}
+    score = method.fit(Interactions.of(dataset.train), dataset.items, told["params"])
+    about = {"search": told, "fit_seconds": round(time.perf_counter() - began, 1)}
     return tested(dataset, method.name, score, about)
+
+
+def data_of(dataset: Dataset) -> str:
+    """What a search on it stands for."""
+    learned, asked = dataset.tuning_train, dataset.validation
+    return named(dataset.name, learned.values, learned.lengths, asked.positions, asked.labels)
 
 
 def tested(dataset: Dataset, name: str, score: Score[Cases], about: Mapping[str, Any]) -> Tested:

@@ -24,6 +24,7 @@ from models.evaluation.methods import OF_DATASET
 from models.evaluation.page import page_of
 from models.evaluation.plan import COLD, FULL, GATE, ITEMS, LITERT, SHOP, SHOP_TUNED, SPEED, Plan
 from models.evaluation.protocol import Tested, asked_of, run_method, summary, values_of
+from models.evaluation.searches import Searches
 from models.evaluation.shop import TUNED_TO, read_shop
 from models.evaluation.shop_methods import OURS
 from models.evaluation.shop_run import final_section, searches_of, tuned_section
@@ -79,9 +80,9 @@ def _section(settings: Settings, plan: Plan, name: str, report: dict[str, Any], 
     data = settings.data
     assert data is not None
     if name in PUBLIC:
-        return _public(PUBLIC[name](data), plan, say)
+        return _public(PUBLIC[name](data), plan, _searches(settings, plan), say)
     if name == SHOP:
-        return tuned_section(settings, plan.budget, plan.asked, say)
+        return tuned_section(settings, _searches(settings, plan), say)
     shop, chosen = read_shop(settings, TUNED_TO), searches_of(report)[OURS.name]["params"]
     if name == SPEED:
         return {**speed_section(data, FITS[SPEED_DATASET], say), **daily_figures(shop, chosen, say)}
@@ -94,16 +95,20 @@ def _section(settings: Settings, plan: Plan, name: str, report: dict[str, Any], 
     return of_towers[name]()
 
 
-def _public(dataset: Dataset, plan: Plan, say: Say) -> dict[str, Any]:
-    """Ours, then every baseline."""
-    found = _ours(dataset, plan, say)
+def _searches(settings: Settings, plan: Plan) -> Searches:
+    return Searches(settings.var / "searches.json", plan.budget, plan.asked)
+
+
+def _public(dataset: Dataset, plan: Plan, searches: Searches, say: Say) -> dict[str, Any]:
+    """Every baseline, then ours."""
+    found = []
     for method in OF_DATASET[dataset.name]:
         started = time.perf_counter()
-        found.append(run_method(dataset, method, plan.budget, plan.asked))
+        found.append(run_method(dataset, method, searches))
         say(
             f"{dataset.name}: {method.name} {_line(dataset, found[-1])}, {time.perf_counter() - started:.0f} s"
         )
-    return summary(asked_of(dataset), found)
+    return summary(asked_of(dataset), [*_ours(dataset, plan, say), *found])
 
 
 def _ours(dataset: Dataset, plan: Plan, say: Say) -> list[Tested]:

@@ -23,6 +23,9 @@ from models.evaluation.plan import SHOP, SHOP_TUNED
 from models.evaluation.protocol import Asked, Tested, sample, summary, tuned_by, values_of
 from models.evaluation.ranking import Score, rank
 from models.evaluation.search import Budget, Params, tune
+from models.evaluation.searches import BASELINES as BASELINE_CODE
+from models.evaluation.searches import OURS as OWN_CODE
+from models.evaluation.searches import Searches, named
 from models.evaluation.shop import (
     MEASURES,
     TESTED_TO,
@@ -33,7 +36,8 @@ from models.evaluation.shop import (
     read_shop,
     without_session,
 )
-from models.evaluation.shop_methods import BASELINES, OURS, TOWERS, ShopMethod, fit_model
+from models.evaluation.shop_baselines import BASELINES, ShopMethod
+from models.evaluation.shop_methods import OURS, RIVALS, TOWERS, fit_model
 from models.evaluation.slices import slices_of
 from models.examples import Examples
 from models.towers import TwoTower
@@ -78,32 +82,31 @@ class Search:
 
 
 def tuned_section(
-    settings: Settings,
-    budget: Budget,
-    asked: int | None,
-    say: Say,
-    baselines: Sequence[ShopMethod] = BASELINES,
+    settings: Settings, searches: Searches, say: Say, rivals: Sequence[ShopMethod] = RIVALS
 ) -> dict[str, Any]:
     """Search on August; the section holds each method's parameters and its figures there.
 
     Raises:
         ModelsError: the lake is not there.
     """
-    shop = read_shop(settings, TUNED_TO)
+    shop, budget, asked = read_shop(settings, TUNED_TO), searches.budget, searches.asked
     some = Search(sample(shop.asked, asked, 0), _some_baskets(shop.baskets, asked))
+    data = named(SHOP, shop.train.labels, shop.train.positions, shop.asked.labels, shop.asked.positions)
 
     def search(method: ShopMethod, fit: Callable[[Params], Score[Examples]], most: Budget) -> dict[str, Any]:
-        found = replace(some, trials=[]).of(method, fit, most)
+        code = BASELINE_CODE if method in BASELINES else OWN_CODE
+        found = searches.kept(data, method.name, code, lambda: replace(some, trials=[]).of(method, fit, most))
         say(
             f"{SHOP}: {method.name} searched, {found['trials']} trials in {found['seconds']:.0f} s: {found['params']}"
         )
         return found
 
+    told = {method.name: search(method, partial(method.fit, shop), budget) for method in rivals}
     for_towers = replace(budget, seconds=budget.seconds * TOWERS_SHARE)
     for_blend = replace(budget, seconds=budget.seconds * (1 - TOWERS_SHARE))
     towers = search(TOWERS, partial(TOWERS.fit, shop), for_towers)
     daily = replace(shop, train=without_session(shop.train))
-    told = {TOWERS.name: towers}
+    told[TOWERS.name] = towers
     for name, of, hide in ((OURS.name, shop, None), (WITHOUT_SESSION, daily, asked_without_session)):
         model = fit_model(of, towers["params"])
 
@@ -115,8 +118,7 @@ def tuned_section(
 
         told[name] = search(replace(OURS, name=name), blend, for_blend)
         told[name]["params"] = {**towers["params"], **told[name]["params"]}
-    told |= {method.name: search(method, partial(method.fit, shop), budget) for method in baselines}
-    found = [_tested(shop, method, told[method.name], say) for method in (OURS, TOWERS, *baselines)]
+    found = [_tested(shop, method, told[method.name], say) for method in (OURS, TOWERS, *rivals)]
     blind = _blind(shop, told[WITHOUT_SESSION], say)
     return summary(asked_of_shop(shop), [*found, blind, _as_served(shop, say)])
 
@@ -139,7 +141,7 @@ def final_section(settings: Settings, told: Mapping[str, Mapping[str, Any]], say
         ModelsError: the lake does not hold September.
     """
     shop = read_shop(settings, TESTED_TO)
-    methods = [method for method in (OURS, TOWERS, *BASELINES) if method.name in told]
+    methods = [method for method in (OURS, TOWERS, *RIVALS) if method.name in told]
     found = [_tested(shop, method, told[method.name], say) for method in methods]
     blind = _blind(shop, told[WITHOUT_SESSION], say)
     asked = asked_of_shop(shop)

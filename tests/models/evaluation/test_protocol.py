@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from models.evaluation.methods import ITEM_KNN, POPULARITY, SESSION_KNN
 from models.evaluation.protocol import asked_of, run_method, summary
 from models.evaluation.run import write_section
 from models.evaluation.search import Budget
+from models.evaluation.searches import Searches
 
 
 def written(path: Path, text: str) -> None:
@@ -82,14 +84,15 @@ def test_every_model_is_searched_tested_and_shown(tmp_path: Path):
     dataset = Dataset(
         "walks", 20, train, asked, train, asked, measures, {"other": {"hr20": 0.5, "mrr20": 0.4}}
     )
-    budget = Budget(trials=3, seconds=60)
-    found = [run_method(dataset, method, budget, None) for method in (SESSION_KNN, ITEM_KNN, POPULARITY)]
+    searches = Searches(tmp_path / "searches.json", Budget(trials=3, seconds=60), None)
+    found = [run_method(dataset, method, searches) for method in (SESSION_KNN, ITEM_KNN, POPULARITY)]
     report = summary(asked_of(dataset), found)
     assert report["session_knn"]["mrr20"] > report["popularity"]["mrr20"] + 0.2
     assert report["differences"]["mrr20"]["popularity"]["low"] > 0
     assert [report[name]["search"]["trials"] for name in ("session_knn", "popularity")] == [3, 1]
-    again = run_method(dataset, SESSION_KNN, budget, None)
-    assert dict(again.about["search"]["params"]) == report["session_knn"]["search"]["params"]
+    anew = replace(searches, path=tmp_path / "anew.json")
+    again = run_method(dataset, SESSION_KNN, anew)
+    assert again.about["search"]["params"] == report["session_knn"]["search"]["params"]
     plan = {"trials": 3, "search_seconds": 60}
     section = {**report, "made": {"made_at": "2026-01-01", "commit": "c", "plan": plan, "seconds": 1.0}}
     whole = write_section(Settings(var=tmp_path), "evaluate", "walks", section)

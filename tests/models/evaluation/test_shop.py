@@ -18,6 +18,7 @@ from models.evaluation.protocol import Asked, Tested
 from models.evaluation.ranking import rank
 from models.evaluation.run import run_final, write_section
 from models.evaluation.search import Budget
+from models.evaluation.searches import Searches
 from models.evaluation.shop import (
     MEASURES,
     TESTED_TO,
@@ -25,7 +26,7 @@ from models.evaluation.shop import (
     asked_without_session,
     without_session,
 )
-from models.evaluation.shop_methods import BASELINES, of_sessions
+from models.evaluation.shop_baselines import BASELINES, of_sessions
 from models.evaluation.shop_run import comparisons, tuned_section
 from models.examples import Examples
 from tests.models.conftest import write_lake
@@ -126,7 +127,10 @@ def test_september_is_asked_with_what_august_chose_and_each_opening_is_recorded(
         run_final(settings, said.append)
     knn = next(method for method in BASELINES if method.name == "item_knn")
     section = tuned_section(
-        settings, Budget(trials=2, seconds=60), 300, said.append, (knn, of_sessions(TUTORIAL))
+        settings,
+        Searches(tmp_path / "searches.json", Budget(trials=2, seconds=60), 300),
+        said.append,
+        (knn, of_sessions(TUTORIAL)),
     )
     assert section["facts"]["test_cases"] == 31 * 12 * 5
     for_item = section["item_knn"]["search"]["best_for"]["item"]
