@@ -1,9 +1,7 @@
-"""The catalog at a cut, and what the item tower reads of it: known id, title words, price step."""
+"""The catalog at a cut, and what the item tower reads of it: known id, words of title, category and brand, price step."""
 
 from __future__ import annotations
 
-import re
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -13,16 +11,22 @@ import numpy as np
 import numpy.typing as npt
 
 from contracts.settings import Settings
+from models.decide.words import WORDS, word_buckets
 from models.tables import read_cut
 
 Ints = npt.NDArray[np.int32]
-TITLE_WORDS = 10
-WORD_BUCKETS = 4096
-NO_WORD = 0
 PRICE_STEPS = 24
 UNKNOWN_ID = 0
-WORD = re.compile(r"[a-z0-9]+")
-COLUMNS = ("item_id", "title", "category", "price_minor", "currency", "availability", "item_carts_30d")
+COLUMNS = (
+    "item_id",
+    "title",
+    "category",
+    "brand",
+    "price_minor",
+    "currency",
+    "availability",
+    "item_carts_30d",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,7 @@ class Catalog:
     ids: tuple[str, ...]
     titles: tuple[str, ...]
     categories: tuple[str | None, ...]
+    brands: tuple[str | None, ...]
     price_minor: tuple[int, ...]
     currency: tuple[str, ...]
     in_stock: npt.NDArray[np.bool_]
@@ -48,7 +53,7 @@ class Catalog:
 
 @dataclass(frozen=True, slots=True)
 class ItemFeatures:
-    """The item tower's inputs: `ids` int32[n] (0 unknown), `words` int32[n, 10] (0 none), `prices` int32[n]."""
+    """The item tower's inputs: `ids` int32[n] (0 unknown), `words` int32[n, 16] (0 none), `prices` int32[n]."""
 
     ids: Ints
     words: Ints
@@ -68,6 +73,7 @@ def read_catalog_at(settings: Settings, cut_on: date) -> Catalog:
         ids=of("item_id"),
         titles=of("title"),
         categories=of("category"),
+        brands=of("brand"),
         price_minor=of("price_minor"),
         currency=of("currency"),
         in_stock=np.array([state == "in_stock" for state in of("availability")], bool),
@@ -79,16 +85,15 @@ def item_features(catalog: Catalog, vocabulary: Mapping[str, int]) -> ItemFeatur
     """What the tower reads; an item that `vocabulary` (item id → 1, 2, …) lacks is known by its content alone."""
     return ItemFeatures(
         ids=np.array([vocabulary.get(item, UNKNOWN_ID) for item in catalog.ids], np.int32),
-        words=np.array([title_words(title) for title in catalog.titles], np.int32).reshape(-1, TITLE_WORDS),
+        words=np.array(
+            [
+                word_buckets(*texts)
+                for texts in zip(catalog.titles, catalog.categories, catalog.brands, strict=True)
+            ],
+            np.int32,
+        ).reshape(-1, WORDS),
         prices=np.array([price_step(price) for price in catalog.price_minor], np.int32),
     )
-
-
-def title_words(title: str) -> list[int]:
-    """The buckets 1 … WORD_BUCKETS-1 of the title's first words, once each, filled up with 0."""
-    words = list(dict.fromkeys(WORD.findall(title.lower())))[:TITLE_WORDS]
-    buckets = [1 + zlib.crc32(word.encode()) % (WORD_BUCKETS - 1) for word in words]
-    return buckets + [NO_WORD] * (TITLE_WORDS - len(buckets))
 
 
 def price_step(price_minor: int) -> int:

@@ -90,6 +90,7 @@ def changed(catalog: Catalog, updates: Mapping[str, Update]) -> Catalog:
         item: (
             u["title"],
             u.get("category"),
+            u.get("brand"),
             u["price_minor"],
             u["currency"],
             u["availability"] == "in_stock",
@@ -97,12 +98,13 @@ def changed(catalog: Catalog, updates: Mapping[str, Update]) -> Catalog:
         for item, u in updates.items()
     }
     ids = tuple(sorted(states))
-    titles, categories, prices, currencies, stock = zip(*(states[item] for item in ids), strict=True)
+    titles, categories, brands, prices, currencies, stock = zip(*(states[item] for item in ids), strict=True)
     return replace(
         catalog,
         ids=ids,
         titles=titles,
         categories=categories,
+        brands=brands,
         price_minor=prices,
         currency=currencies,
         in_stock=np.array(stock, bool),
@@ -110,10 +112,11 @@ def changed(catalog: Catalog, updates: Mapping[str, Update]) -> Catalog:
     )
 
 
-def _state(catalog: Catalog, row: int) -> tuple[str, str | None, int, str, bool]:
+def _state(catalog: Catalog, row: int) -> tuple[str, str | None, str | None, int, str, bool]:
     return (
         catalog.titles[row],
         catalog.categories[row],
+        catalog.brands[row],
         catalog.price_minor[row],
         catalog.currency[row],
         bool(catalog.in_stock[row]),

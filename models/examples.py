@@ -12,7 +12,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from contracts.settings import Settings
-from models.decide.query import NO_ITEM, SLOTS, slots
+from models.decide.facts import NAMES, facts
+from models.decide.query import NO_ITEM, SLOTS, Question, slots
+from models.decide.words import bucket_rows
 from models.errors import ModelsError
 from models.evaluation.cases import Interactions, Longs
 from models.tables import read_all
@@ -28,6 +30,9 @@ COLUMNS = (
     "session_last_items",
     "session_last_carted",
     "user_last_items",
+    "session_last_searches",
+    "user_last_searches_90d",
+    *NAMES,
 )
 
 
@@ -37,6 +42,7 @@ class Examples:
 
     Attributes:
         positions: int32[n, 50] rows of the catalog, -1 where a slot is empty; `kinds` int32[n, 50] beside it.
+        words: int32[n, 16], buckets of the newest search (`decide.words`); `facts` float32[n, FACTS] (`decide.facts`).
         labels: int32[n], the added item's row of the catalog.
         carted: int32[n, 50], rows of the items already in the session's cart, -1 beyond them.
         sessions: int32[n], a number for each (visitor, session), the later its last label the greater.
@@ -46,6 +52,8 @@ class Examples:
 
     positions: Ints
     kinds: Ints
+    words: Ints
+    facts: npt.NDArray[np.float32]
     labels: Ints
     carted: Ints
     sessions: Ints
@@ -58,6 +66,10 @@ class Examples:
     def where(self, mask: Any) -> Examples:
         """The rows that a mask or a slice names."""
         return Examples(**{field.name: getattr(self, field.name)[mask] for field in fields(self)})
+
+    def question(self, row: int) -> Question:
+        """One row as serving asks it."""
+        return Question(self.positions[row], self.kinds[row], self.words[row], self.facts[row])
 
     def excluded(self) -> tuple[Longs, Longs]:
         """Rows and items of what lies in the session's cart already: no candidates, as in serving."""
@@ -99,13 +111,16 @@ def examples_of(rows: pa.Table, index: Mapping[str, int]) -> Examples:
         columns["session_last_items"], columns["user_last_items"], columns["session_last_carted"], strict=True
     )
     for n, (session, user, cart) in enumerate(shoppers):
-        positions[n], kinds[n] = slots(session or (), user or (), index)
+        positions[n], kinds[n] = slots(session or (), cart or (), user or (), index)
         known = [index[item] for item in cart or () if item in index][:CARTED]
         carted[n, : len(known)] = known
+    searches = zip(columns["session_last_searches"], columns["user_last_searches_90d"], strict=True)
     sessions = [f"{v}\t{s}" for v, s in zip(columns["visitor_id"], columns["session_id"], strict=True)]
     return Examples(
         positions=positions,
         kinds=kinds,
+        words=bucket_rows(next(iter(session or user or ()), None) for session, user in searches),
+        facts=facts(columns, rows.num_rows),
         labels=np.array([index[item] for item in columns["label_item_id"]], np.int32),
         carted=carted,
         sessions=_by_last(np.unique(np.array(sessions, str), return_inverse=True)[1]),

@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from models.baselines.item_knn import Knn
+from models.decide.artifacts import SESSIONS, read_sessions
 from models.decide.blend import Blend
 from models.decide.query import NO_ITEM
+from models.decide.sessions import SessionIndex, moved
 from models.evaluation.cases import Floats
 
 VOCABULARY = "vocabulary.json"
@@ -22,6 +24,7 @@ QUERY_TOWER = "query_tower.tflite"
 ITEM_TOWER = "item_tower.tflite"
 WEIGHTS = "weights.npz"
 BLEND = "blend.json"
+WORD_VECTORS = "word_vectors.npy"
 
 
 def knn_files(items: Sequence[str], knn: Knn) -> dict[str, bytes]:
@@ -31,14 +34,24 @@ def knn_files(items: Sequence[str], knn: Knn) -> dict[str, bytes]:
 
 
 def popularity_files(items: Sequence[str], counts: Floats) -> dict[str, bytes]:
-    out = io.BytesIO()
-    np.save(out, counts, allow_pickle=False)
-    return {ITEMS: to_json(list(items)), POPULARITY: out.getvalue()}
+    return {ITEMS: to_json(list(items)), POPULARITY: array_file(counts)}
 
 
 def read_blend(folder: Path) -> Blend:
     """The weights that a two-tower is served with."""
     return Blend(**json.loads((folder / BLEND).read_text()))
+
+
+def array_file(array: Floats) -> bytes:
+    out = io.BytesIO()
+    np.save(out, array, allow_pickle=False)
+    return out.getvalue()
+
+
+def read_word_vectors(folder: Path) -> Floats:
+    """float32[buckets, 64], of a two-tower's text encoder."""
+    found: Floats = np.load(folder / WORD_VECTORS, allow_pickle=False)
+    return found
 
 
 def weights_file(weights: Mapping[str, Floats]) -> bytes:
@@ -54,6 +67,13 @@ def read_weights(folder: Path) -> dict[str, Floats] | None:
             return dict(stored)
     except FileNotFoundError:
         return None
+
+
+def read_visits(folder: Path, index: Mapping[str, int]) -> SessionIndex:
+    """A two-tower's past visits in the rows of another catalog; items that `index` lacks fall away."""
+    items: list[str] = json.loads((folder / ITEMS).read_text())
+    row_of = np.array([index.get(item, NO_ITEM) for item in items], np.int32)
+    return moved(read_sessions((folder / SESSIONS).read_bytes()), row_of, len(index))
 
 
 def read_vocabulary(folder: Path) -> dict[str, int]:

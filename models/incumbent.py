@@ -25,12 +25,11 @@ def incumbent_score(champion: Champion, catalog: Catalog, counts: Floats) -> Sco
         return score_popularity(counts)
     folder = champion.folders["two_tower"]
     vectors = catalog_vectors(folder, catalog)
-    ask = tower_query(QueryTower(folder / files.QUERY_TOWER), vectors)
+    ask = tower_query(QueryTower(folder / files.QUERY_TOWER), vectors, files.read_word_vectors(folder))
 
     def query(examples: Examples) -> Floats:
-        return np.array(
-            [ask(*slots) for slots in zip(examples.positions, examples.kinds, strict=True)], np.float32
-        )
+        return np.array([ask(examples.question(row)) for row in range(len(examples))], np.float32)
 
     knn = files.read_knn(champion.folders["item_knn"], catalog.index)
-    return score_served(query, vectors, Around.of(knn, counts), files.read_blend(folder))
+    around = Around.of(knn, files.read_visits(folder, catalog.index), counts)
+    return score_served(query, vectors, around, files.read_blend(folder))

@@ -25,6 +25,7 @@ from models.decide.artifacts import (
     write_snapshot,
 )
 from models.decide.blend import SERVED
+from models.decide.sessions import no_sessions
 from models.decide.snapshot import Snapshot
 from models.errors import ModelsError
 from models.registry import Champion
@@ -70,6 +71,7 @@ def publish(settings: Settings, cut_on: date) -> str:
 def snapshot_of(catalog: Catalog, vectors: Floats, champion: Champion, cut_on: date) -> Snapshot:
     """The catalog at the cut with the champion's arrays; popularity is the cut's own last 30 days."""
     knn = files.read_knn(champion.folders["item_knn"], catalog.index)
+    towers = champion.folders["two_tower"] if champion.kind == "two_tower" else None
     return Snapshot(
         ids=catalog.ids,
         index=catalog.index,
@@ -79,14 +81,16 @@ def snapshot_of(catalog: Catalog, vectors: Floats, champion: Champion, cut_on: d
         currency=catalog.currency,
         in_stock=catalog.in_stock,
         vectors=vectors,
+        word_vectors=files.read_word_vectors(towers) if towers else no_vectors(),
         popularity=catalog.carts_30d.astype(np.float32),
         neighbours=knn.neighbours,
         scores=knn.scores,
+        sessions=files.read_visits(towers, catalog.index) if towers else no_sessions(len(catalog.ids)),
         kind=champion.kind,
         version="",
         model_version=champion.model_version,
         cut_on=str(cut_on),
-        blend=files.read_blend(champion.folders["two_tower"]) if champion.kind == "two_tower" else SERVED,
+        blend=files.read_blend(towers) if towers else SERVED,
     )
 
 

@@ -10,6 +10,8 @@ import numpy as np
 from models.baselines.item_knn import Knn, item_knn
 from models.baselines.popularity import popularity
 from models.decide.blend import SERVED, Blend, blended, logarithmic, neighbour_sums
+from models.decide.decide import NO_VOTES
+from models.decide.sessions import SessionIndex, session_index, votes
 from models.evaluation.cases import Floats, Interactions, Ints
 from models.evaluation.ranking import Score
 from models.examples import Examples
@@ -20,37 +22,41 @@ Queries = Callable[[Examples], Floats]
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What is blended around the towers: the neighbours, and the popularity float32[items], logarithmic."""
+    """What is blended around the towers: the neighbours, past visits, and the popularity float32[items], logarithmic."""
 
     knn: Knn
+    sessions: SessionIndex
     popularity: Floats
 
     @classmethod
-    def of(cls, knn: Knn, counts: Floats) -> Around:
+    def of(cls, knn: Knn, sessions: SessionIndex, counts: Floats) -> Around:
         """Of counts float32[items]."""
-        return cls(knn, logarithmic(counts))
+        return cls(knn, sessions, logarithmic(counts))
 
     @classmethod
     def learned(cls, train: Interactions, items: int) -> Around:
         """Of the rows that the towers learn from."""
-        return cls.of(item_knn(train, items), popularity(train, items))
+        sessions = session_index(train.sessions, train.items, items)
+        return cls.of(item_knn(train, items), sessions, popularity(train, items))
 
 
 def score_served(query: Queries, vectors: Floats, around: Around, blend: Blend = SERVED) -> Score[Examples]:
-    """The blend over item vectors float32[items, 64]."""
+    """The blend over item vectors float32[items, 64]; popularity where neither an item nor a word is known, as on the ladder."""
 
     def score(examples: Examples) -> Floats:
-        known = (examples.kinds != 0).any(axis=1)
+        known = (examples.kinds != 0).any(axis=1) | (examples.words != 0).any(axis=1)
         found = np.zeros((len(examples), len(vectors)), np.float32)
         if known.any():
             found[known] = query(examples.where(known)) @ vectors.T
-        return blend_rows(found, examples.positions, examples.kinds, around, blend)
+        found = blend_rows(found, examples.positions, examples.kinds, around, blend)
+        found[~known] = around.popularity
+        return found
 
     return score
 
 
 def blend_rows(similar: Floats, positions: Ints, kinds: Ints, around: Around, blend: Blend) -> Floats:
-    """float32[n, items]: `decide.blend` of each row; of one without an item popularity, as on the ladder.
+    """float32[n, items]: `decide.blend` of each row.
 
     Args:
         similar: float32[n, items], dot products of the queries with the item vectors.
@@ -59,10 +65,13 @@ def blend_rows(similar: Floats, positions: Ints, kinds: Ints, around: Around, bl
     knn, found = around.knn, np.empty_like(similar)
     for row, (slots, kind) in enumerate(zip(positions, kinds, strict=True)):
         known = slots[slots >= 0]
-        found[row] = around.popularity
-        if len(known):
-            together = neighbour_sums(knn.neighbours, knn.scores, known)
-            found[row] = blended(
-                similar[row], slots, kind, popularity=around.popularity, together=together, blend=blend
-            )
+        found[row] = blended(
+            similar[row],
+            slots,
+            kind,
+            popularity=around.popularity,
+            together=neighbour_sums(knn.neighbours, knn.scores, known),
+            voted=votes(around.sessions, known) if blend.voted else NO_VOTES,
+            blend=blend,
+        )
     return found

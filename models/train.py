@@ -9,10 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from models.catalog import ItemFeatures
+from models.decide.facts import FACTS
+from models.decide.query import SLOTS
+from models.decide.words import WORDS
 from models.errors import ModelsError
 from models.examples import Examples
 from models.keras2 import tf
-from models.towers import Shape, TwoTower, slot_vectors
+from models.towers import NEAREST, Shape, TwoTower, slot_vectors
 
 Floats = npt.NDArray[np.float32]
 IDS = "item.ids"
@@ -23,7 +26,7 @@ WARM_DAYS = 28
 class Fit:
     """How training runs."""
 
-    epochs: int = 6
+    epochs: int = 8
     batch: int = 1024
     learning_rate: float = 0.006
     seed: int = 0
@@ -85,7 +88,33 @@ def run(model: TwoTower, train: Examples, fit: Fit) -> None:
     steps = fit.epochs * -(-len(train) // fit.batch)
     rate = tf.keras.optimizers.schedules.CosineDecay(fit.learning_rate, steps, alpha=0.05)
     model.compile(optimizer=tf.keras.optimizers.Adam(rate))
-    model.fit(batches(train, fit), epochs=fit.epochs, verbose=0)
+    mining = [Mining()] if fit.shape.hard_negatives else []
+    model.fit(batches(train, fit), epochs=fit.epochs, verbose=0, callbacks=mining)
+
+
+class Mining(tf.keras.callbacks.Callback):  # type: ignore[misc]
+    """Before each epoch: which items are most like each, by the vectors of that moment, and how often that draws each."""
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        model: TwoTower = self.model
+        nearest = nearest_of(model.item_vectors().numpy(), NEAREST)
+        drawn = np.zeros(len(nearest), np.float64)
+        np.add.at(drawn, nearest.ravel(), np.repeat(model.share.numpy() / NEAREST, NEAREST))
+        model.near.assign(nearest)
+        model.near_share.assign(drawn.astype(np.float32))
+
+
+def nearest_of(vectors: Floats, count: int, rows: int = 2048) -> npt.NDArray[np.int32]:
+    """int32[items, count]: the other items with the greatest dot products, in no order; an item itself where there are too few."""
+    found = np.empty((len(vectors), count), np.int32)
+    least = min(count, len(vectors) - 1)
+    for start in range(0, len(vectors), rows):
+        some = np.arange(start, min(start + rows, len(vectors)))
+        alike = vectors[some] @ vectors.T
+        alike[some - start, some] = -np.inf
+        best = np.argpartition(-alike, max(least - 1, 0), axis=1)[:, :least]
+        found[some] = np.concatenate([best, np.repeat(some[:, None], count - least, axis=1)], axis=1)
+    return found
 
 
 def with_slots(train: Examples) -> Examples:
@@ -95,8 +124,9 @@ def with_slots(train: Examples) -> Examples:
 
 def build(model: TwoTower) -> None:
     """Make the weights, which Keras does at the first call."""
-    vectors = model.item_vectors()
-    model.query_tower((slot_vectors(vectors, np.full((1, 50), -1, np.int32)), np.zeros((1, 50), np.int32)))
+    slots = slot_vectors(model.item_vectors(), np.full((1, SLOTS), -1, np.int32))
+    text = model.item_tower.text(np.zeros((1, WORDS), np.int32))
+    model.query_tower((slots, np.zeros((1, SLOTS), np.int32), text, np.zeros((1, FACTS), np.float32)))
 
 
 def weights_of(model: TwoTower) -> dict[str, Floats]:
@@ -147,7 +177,8 @@ def query_of(model: TwoTower, vectors: Floats) -> Callable[[Examples], Floats]:
     fixed = tf.constant(vectors)
 
     def query(examples: Examples) -> Floats:
-        found: Floats = model.query_tower((slot_vectors(fixed, examples.positions), examples.kinds)).numpy()
+        slots, text = slot_vectors(fixed, examples.positions), model.item_tower.text(examples.words)
+        found: Floats = model.query_tower((slots, examples.kinds, text, examples.facts)).numpy()
         return found
 
     return query
@@ -155,7 +186,7 @@ def query_of(model: TwoTower, vectors: Floats) -> Callable[[Examples], Floats]:
 
 def batches(train: Examples, fit: Fit) -> tf.data.Dataset:
     """The rows in an order drawn anew for each epoch."""
-    rows = {"positions": train.positions, "kinds": train.kinds, "labels": train.labels}
+    rows = {name: getattr(train, name) for name in ("positions", "kinds", "words", "facts", "labels")}
     data = tf.data.Dataset.from_tensor_slices(rows)
     data = data.shuffle(len(train), seed=fit.seed, reshuffle_each_iteration=True)
     return data.batch(fit.batch).prefetch(2)

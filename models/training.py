@@ -13,9 +13,10 @@ from contracts.settings import Settings
 from models import files
 from models.baselines.item_knn import item_knn, score_knn
 from models.baselines.popularity import popularity, score_popularity
-from models.baselines.recent import score_recent
 from models.catalog import Catalog, item_features, read_catalog_at, vocabulary_of
+from models.decide.artifacts import SESSIONS, sessions_file
 from models.decide.blend import SERVED, Blend
+from models.decide.sessions import session_index
 from models.errors import ModelsError
 from models.evaluation.figures import figures_of, recall_by_slice
 from models.evaluation.metrics import Ranking
@@ -25,12 +26,14 @@ from models.examples import Examples, read_examples, split
 from models.gate import judge, leak_of
 from models.incumbent import incumbent_score
 from models.registry import VALIDATED_FROM, Candidate, Champion, Training
+from models.rivals import measured_alone
 from models.served import Around, score_served
 from models.towers import TwoTower
 from models.train import Fit, Start, fit_two_tower, query_of, warm, weights_of
 from models.workers import fit_apart
 
 INCUMBENT = "incumbent"
+PLAIN = ("item_knn", "popularity", "repurchase")
 SUNDAY = 6
 
 
@@ -109,14 +112,18 @@ def measured(
 ) -> tuple[list[Candidate], dict[str, float] | None]:
     """The candidates with their figures and the gate's verdicts, and the incumbent's figures.
 
-    A model is held against the incumbent and every baseline, a baseline against the incumbent alone.
+    A model is held against the incumbent and every baseline, those that are measured alone as well; a baseline against the
+    incumbent alone.
     """
-    counts = train.interactions().counts(items)
+    rows = train.interactions()
+    counts = rows.counts(items)
     slices = slices_of(validation, counts, np.isin(validation.shoppers, train.shoppers))
     rankings = {candidate.kind: rank(score, validation) for candidate, score in fitted}
     standing: dict[str, Ranking] = {INCUMBENT: rank(incumbent, validation)} if incumbent else {}
     cheap: dict[str, Ranking] = {kind: ranking for kind, ranking in rankings.items() if kind != "two_tower"}
-    plain = [*cheap.values(), rank(score_recent(counts), validation)]
+    if len(cheap) < len(rankings):
+        cheap |= {name: rank(score, validation) for name, score in measured_alone(rows, items).items()}
+    plain = [cheap[name] for name in PLAIN if name in cheap]
     found = []
     for candidate, _ in fitted:
         ranking = rankings[candidate.kind]
@@ -170,12 +177,16 @@ def two_tower(
     from models.export import item_tower_file, query_tower_file
 
     model, vocabulary = fitted_towers(catalog, train, fit, start, workers)
+    rows = train.interactions()
     content = {
         files.WEIGHTS: files.weights_file(weights_of(model)),
         files.BLEND: files.to_json(asdict(SERVED)),
         files.QUERY_TOWER: query_tower_file(model.query_tower),
         files.ITEM_TOWER: item_tower_file(model.item_tower),
         files.VOCABULARY: files.to_json(vocabulary),
+        files.ITEMS: files.to_json(list(catalog.ids)),
+        SESSIONS: sessions_file(session_index(rows.sessions, rows.items, len(catalog.ids))),
+        files.WORD_VECTORS: files.array_file(model.item_tower.words.get_weights()[0]),
     }
     return Candidate("two_tower", {}, content), score_pipeline(model, train)
 

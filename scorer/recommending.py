@@ -72,9 +72,11 @@ class Recommender:
             )
         now_micros = to_micros(self.clock.now())
         facts = await self._known(request, now_micros)
-        decided = self._decide(serving, facts.shopper, placement, count)
         ask = Ask(self.new_id(), now_micros, placement, request)
         derived = self._derived(ask, facts)
+        stored = {name: value for row in facts.rows for name, value in row.features.items()}
+        shopper = replace(facts.shopper, features={**stored, **derived})
+        decided = self._decide(serving, shopper, placement, count)
         decision = _decision(ask, serving.snapshot.model_version, facts, decided, derived)
         self._record(decision)
         return _answer(decision, serving.snapshot, facts, round((perf_counter() - began) * 1000, 3))
@@ -96,7 +98,15 @@ class Recommender:
             LOG.error("the champion failed", exc_info=error, extra={"snapshot": serving.snapshot.version})
             cause = f"the champion failed ({type(error).__name__})"
             unknown = replace(
-                shopper, session_items=(), user_items=(), vector=None, context=(), failure=cause
+                shopper,
+                session_items=(),
+                user_items=(),
+                searches=(),
+                search_term=None,
+                interests=(),
+                vector=None,
+                context=(),
+                failure=cause,
             )
             return decide(serving.snapshot, unknown, placement, count, None)
 

@@ -79,6 +79,7 @@ def known(reads: Sequence[Read], now_micros: int, request: RecommendRequest) -> 
         session_items=session.items("session_last_items"),
         carted=session.items("session_last_carted"),
         user_items=user.items("user_last_items"),
+        searches=[*session.items("session_last_searches"), *user.items("user_last_searches_90d")],
         vector=None if vector is None else np.asarray(vector, np.float32),
         vector_model=cast("str | None", embedding.features.get("user_vector_model")),
         muted_items=shopper.items("shopper_muted_items"),
@@ -96,7 +97,12 @@ def known(reads: Sequence[Read], now_micros: int, request: RecommendRequest) -> 
 def _anybody(request: RecommendRequest) -> Shopper:
     """What a request says of itself, whoever asks."""
     shown = [] if request.item_id is None else [request.item_id]
-    return Shopper(context=shown, exclude=[*request.exclude_items, *shown])
+    return Shopper(
+        context=shown,
+        search_term=request.search_term,
+        interests=request.interests,
+        exclude=[*request.exclude_items, *shown],
+    )
 
 
 def _granted(consents: Iterable[StoredRow | None], now_micros: int) -> bool:

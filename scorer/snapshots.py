@@ -8,11 +8,10 @@ import zipfile
 from pathlib import Path
 from typing import TypeAlias
 
-import numpy as np
-
 from contracts.errors import BraidError
 from models.decide.artifacts import CURRENT, Served, SnapshotError, current_version, open_served
-from models.decide.query import NO_ITEM, SLOTS
+from models.decide.decide import Shopper, question_of
+from models.decide.words import WORD_BUCKETS
 from scorer.metrics import Metrics
 
 LOG = logging.getLogger("scorer.snapshots")
@@ -97,6 +96,8 @@ def check(served: Served) -> None:
     }
     if snapshot.kind == "two_tower":
         lengths["item_vectors"] = len(snapshot.vectors)
+        if snapshot.word_vectors.shape != (WORD_BUCKETS, snapshot.vectors.shape[1]):
+            raise SnapshotError(f"{snapshot.version}: word vectors of shape {snapshot.word_vectors.shape}")
     if snapshot.kind != "popularity":
         lengths |= {"neighbours": len(snapshot.neighbours), "scores": len(snapshot.scores)}
     wrong = {name: length for name, length in lengths.items() if length != items}
@@ -113,7 +114,7 @@ def check(served: Served) -> None:
 def _try_query(served: Served) -> None:
     """A tower is asked once for nobody before it is asked for somebody."""
     assert served.query is not None
-    vector = served.query(np.full(SLOTS, NO_ITEM, np.int32), np.zeros(SLOTS, np.int32))
+    vector = served.query(question_of(Shopper(search_term="anything"), served.snapshot))
     if vector.shape != served.snapshot.vectors.shape[1:]:
         raise SnapshotError(f"{served.snapshot.version}: the query tower answers {vector.shape}")
 

@@ -10,24 +10,31 @@ from msgspec import Meta
 from contracts.decisions import NO_CONTROL, Context, Degraded
 
 MAX_EXCLUDED_ITEMS = 1000
+MAX_INTERESTS = 20
 
 Identifier = Annotated[str, Meta(min_length=1, max_length=128, pattern=NO_CONTROL)]
 ItemId = Annotated[str, Meta(min_length=1, max_length=64, pattern=NO_CONTROL)]
 Count = Annotated[int, Meta(ge=1, le=1000)]
+SearchTerm = Annotated[str, Meta(min_length=1, max_length=256, pattern=NO_CONTROL)]
+Interest = Annotated[str, Meta(min_length=1, max_length=500, pattern=NO_CONTROL)]
+Interests = Annotated[list[Interest], Meta(max_length=MAX_INTERESTS)]
 Excluded = Annotated[list[ItemId], Meta(max_length=MAX_EXCLUDED_ITEMS)]
 
 
 class RecommendRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who asks, and what must not be shown.
 
-    `item_id` is the product whose page is open, `context` what the shop knows of the visit. `count` defaults to the
-    placement's and is at most its maximum.
+    `item_id` is the product whose page is open, `search_term` what was typed into the search box, `interests` what a questionnaire
+    was told (categories, brands), `context` what the shop knows of the visit: said with the request, kept nowhere. `count` defaults to
+    the placement's and is at most its maximum.
     """
 
     visitor_id: Identifier
     session_id: Identifier | None = None
     user_id: Identifier | None = None
     item_id: ItemId | None = None
+    search_term: SearchTerm | None = None
+    interests: Interests = []
     count: Count | None = None
     exclude_items: Excluded = []
     context: Context | None = None

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
+import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from contracts.placements import placement_named
 from models.decide.artifacts import Served, open_served
-from models.decide.decide import Shopper, decide
+from models.decide.decide import decide
 from spark_jobs.consent_times import granted
+from spark_jobs.shoppers import shopper_of
 
 COUNT = 10
 LIST_DDL = "user_id STRING, rank INT, item_id STRING, score DOUBLE, source STRING, reason STRING, model_version STRING"
+LIST_SCHEMA = pa.schema(
+    [
+        ("user_id", pa.string()),
+        ("rank", pa.int32()),
+        ("item_id", pa.string()),
+        ("score", pa.float64()),
+        ("source", pa.string()),
+        ("reason", pa.string()),
+        ("model_version", pa.string()),
+    ]
+)
 PURPOSES = ("email", "personalization")
 
 
@@ -31,39 +46,42 @@ def consenting(users: DataFrame, people: DataFrame) -> DataFrame:
     return users.join(known.agg(F.min(allowed).alias("allowed")).where("allowed"), "user_id", "left_semi")
 
 
-def lists(shoppers: DataFrame, snapshot: Path) -> DataFrame:
+def lists(shoppers: DataFrame, snapshot: Path, at: datetime) -> DataFrame:
     """`LIST_DDL`: the best items of each shopper.
 
     Args:
-        shoppers: `user_id`, `user_last_items`, `vector`, `vector_model`.
+        shoppers: `shoppers.COLUMNS`, `vector`, `vector_model`.
         snapshot: the folder that serves; each task opens (and checks) it once.
+        at: when the cut is published, the moment that the lists are of.
     """
-    return shoppers.mapInPandas(_decider(snapshot), LIST_DDL)
+    return shoppers.mapInArrow(_decider(snapshot, at), LIST_DDL)
 
 
-def rows_of(
-    served: Served, user: str, items: list[str], vector: object, model: str | None
-) -> list[tuple[object, ...]]:
+def rows_of(served: Served, row: Mapping[str, Any], at: datetime) -> list[tuple[object, ...]]:
     """One shopper's list, best first."""
-    shopper = Shopper(user_items=items, vector=vector, vector_model=model, consent_granted=True)  # type: ignore[arg-type]
+    shopper = replace(shopper_of(row, at), vector=row["vector"], vector_model=row["vector_model"])
     decided = decide(served.snapshot, shopper, placement_named("email"), COUNT, served.query)
     return [
-        (user, rank, r.item_id, r.score, r.source, "; ".join(r.reasons), served.snapshot.model_version)
+        (
+            row["user_id"],
+            rank,
+            r.item_id,
+            r.score,
+            r.source,
+            "; ".join(r.reasons),
+            served.snapshot.model_version,
+        )
         for rank, r in enumerate(decided.results, start=1)
     ]
 
 
-def _decider(snapshot: Path) -> Callable[[Iterator[pd.DataFrame]], Iterator[pd.DataFrame]]:
-    columns = [part.split()[0] for part in LIST_DDL.split(", ")]
-
-    def each(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+def _decider(snapshot: Path, at: datetime) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    def each(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         served = open_served(snapshot)
         for batch in batches:
-            found = [
-                row
-                for user, items, vector, model in batch.itertuples(index=False)
-                for row in rows_of(served, user, [] if items is None else list(items), vector, model)
-            ]
-            yield pd.DataFrame(found, columns=columns)
+            found = [made for row in batch.to_pylist() for made in rows_of(served, row, at)]
+            columns = zip(*found, strict=True) if found else [()] * len(LIST_SCHEMA)
+            arrays = [pa.array(values, part.type) for values, part in zip(columns, LIST_SCHEMA, strict=True)]
+            yield pa.RecordBatch.from_arrays(arrays, schema=LIST_SCHEMA)
 
     return each

@@ -20,6 +20,7 @@ from spark_jobs import consent_times, list_rows
 from spark_jobs.exports import write_export
 from spark_jobs.gold import chosen
 from spark_jobs.run import Run
+from spark_jobs.shoppers import COLUMNS
 
 TABLE = "gold_recommendations"
 
@@ -32,7 +33,8 @@ def run_lists(run: Run) -> None:
     """
     folder, version = _served(run)
     shoppers = _shoppers(run, version)
-    rows = list_rows.lists(shoppers.repartition(2, "user_id"), folder)
+    published_at = Cut(run.cut, run.settings.publish_delay).published_at
+    rows = list_rows.lists(shoppers.repartition(2, "user_id"), folder, published_at)
     frame = rows.withColumn("cut_on", F.lit(run.cut))
     run.replace(TABLE, frame, f"cut_on = DATE'{run.cut}'")
     written = run.read(TABLE)
@@ -56,7 +58,7 @@ def _served(run: Run) -> tuple[Path, str]:
 
 
 def _shoppers(run: Run, model_version: str) -> DataFrame:
-    """The consenting users of the cut: their last items and, where one exists, their vector."""
+    """The consenting users of the cut: their rows and, where one exists, their vector."""
     cut = f"cut_on = DATE'{run.cut}'"
     users, silver = run.read("gold_user_features"), run.read("silver_events")
     if users is None or silver is None:
@@ -65,14 +67,14 @@ def _shoppers(run: Run, model_version: str) -> DataFrame:
         run, consent_as_of=run.consent_as_of or Cut(run.cut, run.settings.publish_delay).published_at
     )
     people = consent_times.person_times(chosen(at_once), silver.where(f"cut_on <= DATE'{run.cut}'"))
-    asked = list_rows.consenting(users.where(cut), people).select("user_id", "user_last_items")
+    asked = list_rows.consenting(users.where(cut), people).select(*COLUMNS)
     vectors = run.read("gold_user_embeddings")
     if vectors is None:
         empty = F.lit(None)
         return asked.select(
-            "*", empty.cast("array<float>").alias("vector"), empty.cast("string").alias("model")
+            "*", empty.cast("array<float>").alias("vector"), empty.cast("string").alias("vector_model")
         )
     of_cut = vectors.where(cut).select(
-        "user_id", F.col("user_vector").alias("vector"), F.col("user_vector_model").alias("model")
+        "user_id", F.col("user_vector").alias("vector"), F.col("user_vector_model").alias("vector_model")
     )
     return asked.join(of_cut, "user_id", "left")

@@ -1,25 +1,29 @@
 """The job user_vectors: the query tower's vector of every user of the cut → gold_user_embeddings.
 
-The towers are those of the staged snapshot (`models embed`); each task opens and checks it once. A user without a known item has no
-vector, and where a baseline serves nobody has one.
+The towers are those of the staged snapshot (`models embed`); each task opens and checks it once. A user of whom neither an item
+nor a search is known has no vector, and where a baseline serves nobody has one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 
-import pandas as pd
+import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from contracts.cuts import Cut
 from contracts.errors import SourceError
 from models.decide.artifacts import open_served, open_snapshot, staged_version
-from models.decide.query import slots
+from models.decide.decide import question_of
 from spark_jobs.run import Run
+from spark_jobs.shoppers import COLUMNS, shopper_of
 
 TABLE = "gold_user_embeddings"
-READ = ("user_id", "user_last_items", "event_timestamp", "created_timestamp")
+TIMES = ("event_timestamp", "created_timestamp")
+READ = (*COLUMNS, *TIMES)
 DDL = "user_id STRING, user_vector ARRAY<FLOAT>, event_timestamp TIMESTAMP, created_timestamp TIMESTAMP"
 
 
@@ -34,39 +38,41 @@ def run_user_vectors(run: Run) -> None:
     if users is None:
         raise SourceError("gold_user_features has not been written: run the job gold first")
     cut = f"cut_on = DATE'{run.cut}'"
-    rows = (
-        vectors(users.where(cut).select(*READ), folder) if has_tower else run.spark.createDataFrame([], DDL)
-    )
+    rows = run.spark.createDataFrame([], DDL)
+    if has_tower:
+        published_at = Cut(run.cut, run.settings.publish_delay).published_at
+        rows = vectors(users.where(cut).select(*READ), folder, published_at)
     told = rows.withColumn("user_vector_model", F.lit(model_version)).withColumn("cut_on", F.lit(run.cut))
     run.replace(TABLE, told, cut)
 
 
-def vectors(users: DataFrame, snapshot: Path) -> DataFrame:
-    """`DDL`: a vector for each user who has an item that the snapshot knows.
+def vectors(users: DataFrame, snapshot: Path, at: datetime) -> DataFrame:
+    """`DDL`: a vector for each user of whom an item that the snapshot knows, or a search, is known.
+
+    In Arrow over the partitions: pandas would make floats of integers that may be null.
 
     Args:
         users: `READ`; times are those of the user's feature row.
         snapshot: the folder of a two-tower's snapshot.
+        at: when the cut is published, the moment that the vectors are of.
     """
-    return users.mapInPandas(_vectors_of(snapshot), DDL)
+    return users.mapInArrow(_vectors_of(snapshot, at), DDL)
 
 
-def _vectors_of(snapshot: Path) -> Callable[[Iterator[pd.DataFrame]], Iterator[pd.DataFrame]]:
-    def each(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+def _vectors_of(
+    snapshot: Path, at: datetime
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    def each(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         served = open_served(snapshot)
         query = served.query
         assert query is not None
         for batch in batches:
-            asked = [
-                slots((), () if items is None else items, served.snapshot.index)
-                for items in batch["user_last_items"]
-            ]
-            known = [bool(kinds.any()) for _, kinds in asked]
-            found = batch.loc[known, ["user_id", "event_timestamp", "created_timestamp"]].copy()
-            found.insert(
-                1, "user_vector", [query(*one) for one, there in zip(asked, known, strict=True) if there]
-            )
-            yield found
+            asked = [question_of(shopper_of(row, at), served.snapshot) for row in batch.to_pylist()]
+            known = pa.array([not one.is_empty for one in asked], pa.bool_())
+            found = batch.select(["user_id", *TIMES]).filter(known)
+            made = pa.array([query(one) for one in asked if not one.is_empty], pa.list_(pa.float32()))
+            user, *times = found.columns
+            yield pa.RecordBatch.from_arrays([user, made, *times], ["user_id", "user_vector", *TIMES])
 
     return each
 

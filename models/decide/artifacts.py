@@ -10,7 +10,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,15 +21,20 @@ import numpy.typing as npt
 from contracts.clock import to_rfc3339
 from contracts.errors import BraidError
 from models.decide.blend import Blend
-from models.decide.decide import Query
-from models.decide.query import gather
+from models.decide.query import Query, Question, gather
+from models.decide.sessions import SessionIndex
 from models.decide.snapshot import Snapshot
+from models.decide.words import text_vector
 
 MANIFEST = "manifest.json"
 TOWER = "query_tower.tflite"
 BLEND = "blend.json"
+SESSIONS = "sessions.npz"
 CURRENT = "current.json"
 STAGED = "staged-{cut_on}.json"
+TOWER_INPUTS = ("item_vectors", "slot_kind", "text", "facts")
+
+Floats = npt.NDArray[np.float32]
 
 
 class SnapshotError(BraidError):
@@ -52,24 +57,32 @@ class QueryTower:
 
         self._interpreter = Interpreter(model_path=str(path), num_threads=1)
         self._interpreter.allocate_tensors()
-        inputs = {entry["dtype"]: entry["index"] for entry in self._interpreter.get_input_details()}
-        self._vectors, self._kinds = inputs[np.float32], inputs[np.int32]
+        inputs = {_plain(entry["name"]): entry["index"] for entry in self._interpreter.get_input_details()}
+        self._inputs = [inputs[name] for name in TOWER_INPUTS]
         self._output = self._interpreter.get_output_details()[0]["index"]
 
-    def __call__(
-        self, vectors: npt.NDArray[np.float32], kinds: npt.NDArray[np.int32]
-    ) -> npt.NDArray[np.float32]:
-        """The query vector [64] of slot vectors [1, 50, 64] and slot kinds [1, 50]."""
-        self._interpreter.set_tensor(self._vectors, vectors)
-        self._interpreter.set_tensor(self._kinds, kinds)
+    def __call__(self, *inputs: npt.NDArray[Any]) -> Floats:
+        """The query vector [64] of `TOWER_INPUTS`: [1, 50, 64], int32 [1, 50], [1, 64], [1, FACTS]."""
+        for index, value in zip(self._inputs, inputs, strict=True):
+            self._interpreter.set_tensor(index, value)
         self._interpreter.invoke()
         query: npt.NDArray[np.float32] = self._interpreter.get_tensor(self._output)[0]
         return query
 
 
-def tower_query(tower: QueryTower, item_vectors: npt.NDArray[np.float32]) -> Query:
-    """What `decide` takes: the slots' positions and kinds → the query vector."""
-    return lambda positions, kinds: tower(gather(item_vectors, positions), kinds[None])
+def tower_query(tower: QueryTower, item_vectors: Floats, word_vectors: Floats) -> Query:
+    """What `decide` takes."""
+
+    def query(asked: Question) -> Floats:
+        text = text_vector(word_vectors, asked.words)
+        return tower(gather(item_vectors, asked.positions), asked.kinds[None], text[None], asked.facts[None])
+
+    return query
+
+
+def _plain(name: str) -> str:
+    """`text` of `serving_default_text:0`."""
+    return name.removeprefix("serving_default_").partition(":")[0]
 
 
 def write_snapshot(root: Path, snapshot: Snapshot, tower: bytes | None, made_at: datetime) -> str:
@@ -109,9 +122,11 @@ def open_snapshot(folder: Path) -> Snapshot:
         currency=tuple(items["currency"]),
         in_stock=np.array(items["in_stock"], bool),
         vectors=_array(contents["item_vectors.npy"]),
+        word_vectors=_array(contents["word_vectors.npy"]),
         popularity=_array(contents["popularity.npy"]),
         neighbours=neighbours,
         scores=scores,
+        sessions=read_sessions(contents[SESSIONS]),
         kind=manifest["kind"],
         version=manifest["version"],
         model_version=manifest["model_version"],
@@ -125,7 +140,8 @@ def open_served(folder: Path) -> Served:
     snapshot = open_snapshot(folder)
     if TOWER not in _manifest(folder)["files"]:
         return Served(snapshot, None)
-    return Served(snapshot, tower_query(QueryTower(folder / TOWER), snapshot.vectors))
+    query = tower_query(QueryTower(folder / TOWER), snapshot.vectors, snapshot.word_vectors)
+    return Served(snapshot, query)
 
 
 def current_version(serving: Path) -> str | None:
@@ -228,11 +244,26 @@ def _files(snapshot: Snapshot, tower: bytes | None) -> dict[str, bytes]:
     files = {
         "items.json": _json(items),
         "item_vectors.npy": _npy(snapshot.vectors),
+        "word_vectors.npy": _npy(snapshot.word_vectors),
         "popularity.npy": _npy(snapshot.popularity),
         "knn.npz": knn.getvalue(),
+        SESSIONS: sessions_file(snapshot.sessions),
         BLEND: _json(asdict(snapshot.blend)),
     }
     return files if tower is None else {**files, TOWER: tower}
+
+
+def sessions_file(index: SessionIndex) -> bytes:
+    """An index as it is stored, in a snapshot and beside a model."""
+    out = io.BytesIO()
+    np.savez(out, **{part.name: getattr(index, part.name) for part in fields(SessionIndex)})
+    return out.getvalue()
+
+
+def read_sessions(content: bytes) -> SessionIndex:
+    """What `sessions_file` wrote."""
+    with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+        return SessionIndex(**stored)
 
 
 def _write_folder(folder: Path, files: Mapping[str, bytes]) -> None:

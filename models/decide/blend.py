@@ -5,11 +5,13 @@ score(i) = q · v(i)                              what follows, by the towers
          + popular  · p(i) / (1 + n) ^ fading    what everybody takes: the less is known of the shopper, the more it counts
          + again    · r(i) / (1 + s) ^ yielding  what the shopper had before: it counts less in a visit that speaks for itself
          + together · k(i)                       what is met with the slots' items
+         + voted    · s(i)                       what visits like this one took
+         - shown    · [i is this visit's newest]  what the shopper has before the eyes
 ```
 
 n slots are filled, s of them by the session. p is the logarithm of the item's count, 1 for the most popular; r sums 1/√slot over the
 slots that hold the item, the newest slot 1; k sums the item's neighbour scores over the slots, each weighed by its recency, 1 for
-the greatest. Without any item known p alone is left: the answer grows personal with every item instead of jumping.
+the greatest; s likewise of the votes of `decide.sessions`. Without any item known p alone is left: the answer grows personal with every item instead of jumping.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from models.decide.query import SESSION_KIND, recency
+from models.decide.query import of_session, recency
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int32]
@@ -34,6 +36,8 @@ class Blend:
     again: float
     yielding: float
     together: float
+    voted: float = 0.0
+    shown: float = 0.0
 
 
 SERVED = Blend(popular=0.4, fading=0.4, again=2.0, yielding=0.2, together=0.2)
@@ -47,6 +51,7 @@ def blended(
     *,
     popularity: Floats,
     together: Floats,
+    voted: Floats,
     blend: Blend = SERVED,
 ) -> Floats:
     """float32[items], greater is better.
@@ -55,16 +60,19 @@ def blended(
         similar: float32[items], dot products of the query with the item vectors.
         positions: int32[slots], newest first, -1 where a slot is empty; `kinds` beside it.
         popularity: float32[items], logarithmic: see `logarithmic`.
-        together: float32[items], sums of neighbour scores, 0 where none speaks for an item.
+        together: float32[items], sums of neighbour scores, 0 where none speaks for an item; `voted` likewise of sessions.
     """
     filled = np.flatnonzero(positions >= 0)
-    session = int((kinds == SESSION_KIND).sum())
+    session = int(of_session(kinds).sum())
     scores = similar + np.float32(blend.popular / (1 + len(filled)) ** blend.fading) * popularity
-    greatest = together.max(initial=0.0)
-    if greatest > 0:
-        scores += np.float32(blend.together / greatest) * together
+    for source, share in ((together, blend.together), (voted, blend.voted)):
+        greatest = source.max(initial=0.0)
+        if greatest > 0:
+            scores += np.float32(share / greatest) * source
     weight = blend.again / (1 + session) ** blend.yielding
     np.add.at(scores, positions[filled], (weight / np.sqrt(filled + 1)).astype(np.float32))
+    if session:
+        scores[positions[filled[0]]] -= np.float32(blend.shown)
     found: Floats = scores.astype(np.float32)
     return found
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,8 @@ import numpy.typing as npt
 from contracts.decisions import Degraded, Result
 from contracts.placements import Placement
 from models.decide.blend import blended, neighbour_sums
-from models.decide.query import SESSION_KIND, slots
+from models.decide.facts import REQUEST_NAMES, facts_of
+from models.decide.query import Query, Question, of_session, slots
 from models.decide.rankings import (
     CONTEXTUAL,
     FULL,
@@ -25,15 +27,16 @@ from models.decide.rankings import (
     popular,
 )
 from models.decide.reasons import explain_by_neighbours, explain_by_vectors, explain_with
+from models.decide.sessions import votes
 from models.decide.snapshot import Snapshot
+from models.decide.words import word_buckets
 
 Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int32]
-Query = Callable[[Ints, Ints], Floats]
 
 NO_CANDIDATE = "the champion had no candidate"
 NO_CONSENT = "no consent for personalization"
 NOTHING_KNOWN = "nothing known of the shopper"
+NO_VOTES = np.empty(0, np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,8 @@ class Shopper:
         session_items: `session_last_items` of a fresh session row.
         carted: `session_last_carted`; these are not recommended.
         user_items: `user_last_items`.
+        searches: `session_last_searches`, then `user_last_searches_90d`.
+        features: stored and derived features by name, of the rows that may be used, and of the request.
         vector: the stored embedding float32[64] and `vector_model`, the model version that made it.
         consent_granted: whether personalization is granted now.
         muted_items: items and `muted_categories` (paths; all below them too) that the shopper wants to see no more.
@@ -53,12 +58,16 @@ class Shopper:
             user row and of the shopper row.
         failure: a dependency failed and nothing could be read.
         context: items of the request itself, such as the product whose page is open: no stored row of anybody.
+        search_term: what the request itself searches for; `interests`: what it was told in a questionnaire, categories and
+            brands. The newest words count: the request's search, else the last one, else the interests.
         exclude: further items not to recommend.
     """
 
     session_items: Sequence[str] = ()
     carted: Sequence[str] = ()
     user_items: Sequence[str] = ()
+    searches: Sequence[str] = ()
+    features: Mapping[str, Any] = field(default_factory=dict)
     vector: Floats | None = None
     vector_model: str | None = None
     muted_items: Sequence[str] = ()
@@ -69,7 +78,14 @@ class Shopper:
     shopper_problem: str | None = None
     failure: str | None = None
     context: Sequence[str] = ()
+    search_term: str | None = None
+    interests: Sequence[str] = ()
     exclude: Sequence[str] = ()
+
+    @property
+    def said(self) -> str | None:
+        """The words that count."""
+        return self.search_term or next(iter(self.searches), None) or " ".join(self.interests) or None
 
     @property
     def problem(self) -> str | None:
@@ -89,16 +105,15 @@ def decide(
 ) -> Decided:
     """The best `count` items (at most the placement's `max_count`) in stock and not excluded.
 
-    `query` maps the slots (positions int32[50], kinds int32[50]) to the query vector float32[64]; None when
-    the champion has no query tower. What the champion leaves open is filled from the popular items. Ties
-    stand in the snapshot's item order.
+    `query` is None when the champion has no query tower. What the champion leaves open is filled from the popular
+    items. Ties stand in the snapshot's item order.
     """
     wanted = max(0, min(count, placement.max_count))
     allowed = _allowed(snapshot, shopper)
     ranking = _rank(snapshot, shopper, query)
     results = _results(snapshot, ranking, allowed, wanted)
     if not results and ranking.source not in (RUNGS[CONTEXTUAL], RUNGS[POPULAR]):
-        ranking = _without_rows(snapshot, shopper, NO_CANDIDATE)
+        ranking = _without_rows(snapshot, shopper, query, NO_CANDIDATE)
         results = _results(snapshot, ranking, allowed, wanted)
     if not results and ranking.source == RUNGS[CONTEXTUAL]:
         ranking = popular(snapshot, POPULAR, ranking.cause)
@@ -125,50 +140,71 @@ def top(scores: Floats, count: int) -> npt.NDArray[np.intp]:
 def _rank(snapshot: Snapshot, shopper: Shopper, query: Query | None) -> Ranking:
     """The highest rung that can be stood on."""
     if not shopper.consent_granted:
-        return _without_rows(snapshot, shopper, shopper.failure or NO_CONSENT)
-    positions, kinds = slots(shopper.session_items, shopper.user_items, snapshot.index)
-    known = positions >= 0
+        return _without_rows(snapshot, shopper, query, shopper.failure or NO_CONSENT)
+    question = question_of(shopper, snapshot)
     cause = shopper.problem
-    if known.any():
-        stale = shopper.session_problem is not None and SESSION_KIND not in kinds
-        ranking = _champion(snapshot, shopper, positions, kinds, query)
+    if not question.is_empty:
+        stale = shopper.session_problem is not None and not of_session(question.kinds).any()
+        ranking = _champion(snapshot, question, shopper.said, query)
         if ranking is not None:
             return replace(ranking, level=STALE_SESSION if stale else FULL, cause=cause)
-        cause = "the query tower gave no vector"
+        cause = NO_CANDIDATE if query is None else "the query tower gave no vector"
     if _vector_fits(snapshot, shopper):
         scores = snapshot.vectors @ np.asarray(shopper.vector, np.float32)
         explain = explain_with("close to your earlier choices")
         return Ranking(
             scores, RUNGS[USER_EMBEDDING], explain, USER_EMBEDDING, cause or "no row gives a query"
         )
-    return _without_rows(snapshot, shopper, cause or NOTHING_KNOWN)
+    return _without_rows(snapshot, shopper, query, cause or NOTHING_KNOWN)
 
 
-def _without_rows(snapshot: Snapshot, shopper: Shopper, cause: str) -> Ranking:
-    """What can be said to anybody: similar to the item of the request, else popular."""
-    return contextual(snapshot, shopper.context, cause) or popular(snapshot, POPULAR, cause)
+def question_of(shopper: Shopper, snapshot: Snapshot) -> Question:
+    """What the query tower reads of the shopper."""
+    positions, kinds = slots(shopper.session_items, shopper.carted, shopper.user_items, snapshot.index)
+    return Question(positions, kinds, word_buckets(shopper.said), facts_of(shopper.features))
+
+
+def _without_rows(snapshot: Snapshot, shopper: Shopper, query: Query | None, cause: str) -> Ranking:
+    """What can be said to anybody: similar to the item of the request, else near its words, else popular."""
+    similar = contextual(snapshot, shopper.context, cause)
+    if similar is not None:
+        return similar
+    asked = Shopper(
+        search_term=shopper.search_term,
+        interests=shopper.interests,
+        features={name: shopper.features.get(name) for name in REQUEST_NAMES},
+    )
+    question = question_of(asked, snapshot)
+    near = None if question.is_empty else _champion(snapshot, question, asked.said, query)
+    if near is None:
+        return popular(snapshot, POPULAR, cause)
+    return replace(near, source=RUNGS[CONTEXTUAL], level=CONTEXTUAL, cause=cause)
 
 
 def _champion(
-    snapshot: Snapshot, shopper: Shopper, positions: Ints, kinds: Ints, query: Query | None
+    snapshot: Snapshot, question: Question, said: str | None, query: Query | None
 ) -> Ranking | None:
-    """The champion's scores for the slots; None when its query cannot be had."""
+    """The champion's scores for the question; None when it has no answer to it."""
+    positions, kinds = question.positions, question.kinds
     known = positions[positions >= 0]
     if snapshot.kind == "item_knn":
-        explain = explain_by_neighbours(snapshot, known, kinds, shopper.carted)
+        if not len(known):
+            return None
+        explain = explain_by_neighbours(snapshot, known, kinds)
         return Ranking(neighbour_scores(snapshot, known), "item_knn", explain, FULL, None)
     if snapshot.kind == "popularity":
         return popular(snapshot, FULL, None)
-    vector = None if query is None else query(positions, kinds)
+    vector = None if query is None else query(question)
     if vector is None or not np.isfinite(vector).all():
         return None
-    explain = explain_by_vectors(snapshot, known, kinds, shopper.carted)
+    explain = explain_by_vectors(snapshot, known, kinds) if len(known) else explain_with(f"close to “{said}”")
     scores = blended(
         snapshot.vectors @ vector,
         positions,
         kinds,
         popularity=snapshot.logarithmic,
         together=neighbour_sums(snapshot.neighbours, snapshot.scores, known),
+        voted=votes(snapshot.sessions, known) if snapshot.blend.voted else NO_VOTES,
         blend=snapshot.blend,
     )
     return Ranking(scores, "two_tower", explain, FULL, None)

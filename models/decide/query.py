@@ -1,9 +1,10 @@
-"""What the query tower reads of a shopper: 50 slots of item vectors, newest first, session before user."""
+"""What the query tower reads of a shopper: 50 slots of item vectors, newest first, session before user; words; and facts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -11,17 +12,49 @@ import numpy.typing as npt
 SESSION_SLOTS = 20
 USER_SLOTS = 30
 SLOTS = SESSION_SLOTS + USER_SLOTS
-EMPTY, SESSION_KIND, USER_KIND = 0, 1, 2
+EMPTY, SESSION_KIND, USER_KIND, CARTED_KIND = range(4)
+"""Of a slot: nothing; looked at or chosen in this session; met before it; put into this session's cart."""
+WORDS_KIND = 4
+"""The towers' own, of the slot that holds the words."""
+KINDS = 5
 NO_ITEM = -1
 
 Ints = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One shopper at one moment.
+
+    Attributes:
+        positions: int32[50], the slots' rows of the catalog, -1 where one is empty; `kinds` int32[50] beside it.
+        words: int32[16], buckets of what the shopper said in words (`decide.words`).
+        facts: float32[FACTS] (`decide.facts`).
+    """
+
+    positions: Ints
+    kinds: Ints
+    words: Ints
+    facts: Floats
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether neither an item nor a word is known."""
+        return not (self.kinds.any() or self.words.any())
+
+
+Query: TypeAlias = Callable[[Question], Floats]
+"""The query tower's vector float32[64]."""
+
+
 def slots(
-    session_items: Iterable[str], user_items: Iterable[str], index: Mapping[str, int]
+    session_items: Iterable[str],
+    carted: Collection[str],
+    user_items: Iterable[str],
+    index: Mapping[str, int],
 ) -> tuple[Ints, Ints]:
-    """Positions int32[50] in `index` and kinds int32[50] of a shopper's items, both lists newest first.
+    """Positions int32[50] in `index` and kinds int32[50] of a shopper's items, the lists newest first.
 
     Items that `index` does not know are left out; empty slots have position -1 and kind 0.
     """
@@ -30,10 +63,16 @@ def slots(
     positions = np.full(SLOTS, NO_ITEM, np.int32)
     kinds = np.zeros(SLOTS, np.int32)
     end = len(session) + len(user)
-    positions[:end] = session + user
-    kinds[: len(session)] = SESSION_KIND
+    positions[:end] = [index[item] for item in (*session, *user)]
+    kinds[: len(session)] = [CARTED_KIND if item in carted else SESSION_KIND for item in session]
     kinds[len(session) : end] = USER_KIND
     return positions, kinds
+
+
+def of_session(kinds: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Which slots are of this session."""
+    found: npt.NDArray[np.bool_] = (kinds == SESSION_KIND) | (kinds == CARTED_KIND)
+    return found
 
 
 def gather(vectors: Floats, positions: npt.NDArray[Any]) -> Floats:
@@ -47,5 +86,5 @@ def recency(count: int) -> Floats:
     return (1 / np.arange(1, count + 1)).astype(np.float32)
 
 
-def _known(items: Iterable[str], index: Mapping[str, int], limit: int) -> list[int]:
-    return [index[item] for item in items if item in index][:limit]
+def _known(items: Iterable[str], index: Mapping[str, int], limit: int) -> list[str]:
+    return [item for item in items if item in index][:limit]

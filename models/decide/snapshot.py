@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.decide.blend import SERVED, Blend, logarithmic
+from models.decide.sessions import SessionIndex
 
 Kind = Literal["two_tower", "item_knn", "popularity"]
 CATEGORY_SEPARATOR = " > "
@@ -25,9 +26,11 @@ class Snapshot:
     Attributes:
         in_stock: bool[items]; only these are recommended.
         index: item id → row.
-        vectors: float32[items, 64], unit length; [0, 64] when the champion has none.
+        vectors: float32[items, 64], unit length; [0, 64] when the champion has none. `word_vectors` float32[buckets, 64], what its
+            text encoder sums; [0, 64] likewise.
         popularity: float32[items], greater is more popular.
         neighbours: int32[items, 50], -1 where there are fewer; `scores` float32[items, 50] beside it.
+        sessions: past visits, where the champion is a two-tower.
         kind: what the champion is; `blend`: the weights of a two-tower's sources.
         by_category: category path → positions int32 of the items that stand exactly there.
         logarithmic: float32[items], `popularity` as the blend takes it.
@@ -42,9 +45,11 @@ class Snapshot:
     currency: tuple[str, ...]
     in_stock: npt.NDArray[np.bool_]
     vectors: npt.NDArray[np.float32]
+    word_vectors: npt.NDArray[np.float32]
     popularity: npt.NDArray[np.float32]
     neighbours: npt.NDArray[np.int32]
     scores: npt.NDArray[np.float32]
+    sessions: SessionIndex
     kind: Kind
     version: str
     model_version: str

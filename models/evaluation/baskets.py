@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,4 @@ def at_session_start(examples: Examples) -> Examples:
     pairs = examples.sessions.astype(np.int64) * (int(examples.labels.max(initial=0)) + 1) + examples.labels
     once = examples.where(np.sort(np.unique(pairs, return_index=True)[1]))
     start = examples.where(first_of[once.sessions])
-    return Examples(
-        start.positions, start.kinds, once.labels, start.carted, once.sessions, once.shoppers, once.days
-    )
+    return replace(start, labels=once.labels, sessions=once.sessions, shoppers=once.shoppers, days=once.days)

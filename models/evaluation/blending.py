@@ -29,6 +29,8 @@ def blend_space(trial: optuna.Trial) -> Params:
         "again": trial.suggest_float("again", 0.0, 3.0),
         "yielding": trial.suggest_float("yielding", 0.0, 1.5),
         "together": trial.suggest_float("together", 0.0, 1.0),
+        "voted": trial.suggest_float("voted", 0.0, 1.0),
+        "shown": trial.suggest_float("shown", 0.0, 2.0),
     }
 
 
@@ -38,3 +40,5 @@ def blend_of(params: Params) -> Blend:
 
 
 BLENDING = Blending(blend_space, NEUTRAL)
+CLICKS: Params = {**NEUTRAL, "together": 0.2, "voted": 0.5, "shown": 1.0}
+"""Where every click is an event: nobody wants what is on the screen already."""

@@ -1,6 +1,9 @@
 """Cold start: shoppers of whom little is known, and items that nobody has taken yet.
 
-known      the same cases, of each only the newest n items left: ours beside popularity and item-kNN
+known      the same cases, of each only the newest n items left: ours beside popularity and item-kNN; of 0 items ours is popularity
+context    of the request's hour and country alone: what the towers would say, beside popularity
+search     some words of the wanted item's title, nothing else: ours beside the items that hold most of the words
+interests  what a questionnaire would be told: the words that stand in most of the shopper's earlier items, nothing else
 new_items  a tenth of the items never stands as a label in training: found by title and price alone, beside what the same
            towers find of them when they were trained on
 """
@@ -12,8 +15,14 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 
-from models.decide.query import EMPTY, NO_ITEM
+from models.baselines.popularity import popularity
+from models.catalog import item_features
+from models.decide.facts import OF_SESSION, OF_USER, without
+from models.decide.query import EMPTY, NO_ITEM, USER_KIND
+from models.decide.words import NO_WORD, WORD_BUCKETS, WORDS
+from models.evaluation.cases import Floats, Ints
 from models.evaluation.intervals import interval
 from models.evaluation.methods import ITEM_KNN
 from models.evaluation.protocol import sample
@@ -21,20 +30,29 @@ from models.evaluation.ranking import Score, rank
 from models.evaluation.search import Params
 from models.evaluation.shop import Shop
 from models.evaluation.shop_baselines import TRENDING, of_sessions
-from models.evaluation.shop_methods import OURS
+from models.evaluation.shop_methods import OURS, fit_model
 from models.examples import Examples
+from models.served import Around
+from models.towers import TwoTower
+from models.train import query_of
+from models.training import score_pipeline
 
 Say = Callable[[str], None]
 KNOWN = (0, 1, 2, 3, 5, 10)
 ASKED = 5000
 HELD_OUT = 0.1
+SEARCHED = 2
+LIKED = 5
 
 
 def cold_section(shop: Shop, params: Params, say: Say) -> dict[str, Any]:
     """Fit, and ask with less than is known."""
-    ours = OURS.fit(shop, params)
+    model = fit_model(shop, params)
+    ours = score_pipeline(model, shop.train)
     return {
         "known": known_figures(shop, ours, say),
+        "context": context_figures(shop, model, say),
+        **word_figures(shop, ours, say),
         "new_items": new_item_figures(shop, ours, params, say),
     }
 
@@ -52,9 +70,47 @@ def known_figures(shop: Shop, ours: Score[Examples], say: Say) -> list[dict[str,
     found = []
     for count in KNOWN:
         cases = newest(asked, count)
-        told = {name: round(float(rank(score, cases).recall(20).mean()), 5) for name, score in models.items()}
+        told = {name: _recall(score, cases) for name, score in models.items()}
         found.append({"items": count, "cases": len(cases), **told})
         say(f"cold start: {found[-1]}")
+    return found
+
+
+def context_figures(shop: Shop, model: TwoTower, say: Say) -> dict[str, Any]:
+    """Recall@20 of what the request alone says, with popularity at the weight that the blend gives it at first, and of popularity."""
+    vectors = model.item_vectors().numpy()
+    query, around = query_of(model, vectors), Around.learned(shop.train.interactions(), shop.items)
+    cases = newest(sample(shop.asked, ASKED, 0), 0)
+    by_context = _recall(lambda e: query(e) @ vectors.T + around.popularity[None, :], cases)
+    counts = popularity(shop.train.interactions(), shop.items)
+    by_popularity = _recall(lambda e: np.repeat(counts[None, :], len(e), axis=0), cases)
+    found = {"cases": len(cases), "towers": by_context, "popularity": by_popularity}
+    say(f"cold start: context {found}")
+    return found
+
+
+def word_figures(shop: Shop, ours: Score[Examples], say: Say) -> dict[str, Any]:
+    """Recall@20 of words alone, beside popularity and the items that hold most of the words."""
+    words = item_features(shop.catalog, {}).words
+    asked = sample(shop.asked, ASKED, 0)
+    held = _held(words)
+    counts = Around.learned(shop.train.interactions(), shop.items).popularity
+    chance = np.random.default_rng(0)
+    users = np.where(asked.kinds == USER_KIND, asked.positions, NO_ITEM)
+    found: dict[str, Any] = {}
+    for name, said in (
+        ("search", np.array([_some(words[label], chance) for label in asked.labels], np.int32)),
+        ("interests", np.array([_liked(words[row[row >= 0]]) for row in users], np.int32)),
+    ):
+        told = (said != NO_WORD).any(axis=1)
+        cases = replace(newest(asked, 0), words=said).where(told)
+        found[name] = {
+            "cases": len(cases),
+            "ours": _recall(ours, cases),
+            "most_words": _recall(lambda e: _held(e.words) @ held.T.toarray() + 0.5 * counts[None, :], cases),
+            "popularity": _recall(lambda e: np.repeat(counts[None, :], len(e), axis=0), cases),
+        }
+        say(f"cold start: {name} {found[name]}")
     return found
 
 
@@ -63,8 +119,8 @@ def new_item_figures(shop: Shop, ours: Score[Examples], params: Params, say: Say
     taken = np.unique(shop.train.labels)
     held = np.random.default_rng(0).choice(taken, max(1, int(len(taken) * HELD_OUT)), replace=False)
     asked = shop.asked.where(np.isin(shop.asked.labels, held))
-    without = replace(shop, train=shop.train.where(~np.isin(shop.train.labels, held)))
-    by_content = rank(OURS.fit(without, params), asked)
+    without_held = replace(shop, train=shop.train.where(~np.isin(shop.train.labels, held)))
+    by_content = rank(OURS.fit(without_held, params), asked)
     with_history = rank(ours, asked)
     found = {
         "items": len(held),
@@ -80,10 +136,44 @@ def new_item_figures(shop: Shop, ours: Score[Examples], params: Params, say: Say
 
 
 def newest(examples: Examples, count: int) -> Examples:
-    """The same cases, of each the newest `count` items left."""
+    """The same cases, of each the newest `count` items left and of the facts those of the request."""
     later = np.arange(examples.kinds.shape[1]) >= count
     return replace(
         examples,
         positions=np.where(later, NO_ITEM, examples.positions).astype(np.int32),
         kinds=np.where(later, EMPTY, examples.kinds).astype(np.int32),
+        words=np.zeros_like(examples.words),
+        facts=without(examples.facts, OF_SESSION, OF_USER),
     )
+
+
+def _recall(score: Score[Examples], cases: Examples) -> float:
+    return round(float(rank(score, cases).recall(20).mean()), 5)
+
+
+def _held(words: Ints) -> sparse.csr_matrix:
+    """Binary float32[n, buckets]: the words of each row."""
+    row, place = np.nonzero(words != NO_WORD)
+    found = sparse.csr_matrix(
+        (np.ones(len(row), np.float32), (row, words[row, place])), (len(words), WORD_BUCKETS)
+    )
+    found.data[:] = 1
+    return found
+
+
+def _some(words: Ints, chance: np.random.Generator) -> Ints:
+    """int32[16]: two of the words, as a shopper would type."""
+    real = words[words != NO_WORD]
+    return _filled(chance.choice(real, min(SEARCHED, len(real)), replace=False))
+
+
+def _liked(words: Ints) -> Ints:
+    """int32[16]: the words that stand in most of the items int32[n, 16], the smaller bucket of equals."""
+    named, counts = np.unique(words[words != NO_WORD], return_counts=True)
+    return _filled(named[np.lexsort((named, -counts))[:LIKED]])
+
+
+def _filled(words: Ints | Floats) -> Ints:
+    found = np.full(WORDS, NO_WORD, np.int32)
+    found[: len(words)] = words
+    return found

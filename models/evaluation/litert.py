@@ -38,26 +38,25 @@ def litert_section(shop: Shop, params: Params) -> dict[str, Any]:
         query_tower_file(model.query_tower),
         query_tower_file(model.query_tower, quantized=True),
     )
-    small = queries(quantized, vectors, asked)
+    words = model.item_tower.words.get_weights()[0]
+    small = queries(quantized, vectors, words, asked)
     return {
         "asked": len(asked),
         "bytes": len(exact),
         "quantized_bytes": len(quantized),
-        "max_error": float(np.abs(queries(exact, vectors, asked) - expected).max()),
+        "max_error": float(np.abs(queries(exact, vectors, words, asked) - expected).max()),
         "cosine": round(float(cosines(small, expected).min()), 6),
         "overlap_500": round(overlap(small @ vectors.T, expected @ vectors.T, FIRST), 4),
     }
 
 
-def queries(tower: bytes, vectors: Floats, asked: Examples) -> Floats:
+def queries(tower: bytes, vectors: Floats, words: Floats, asked: Examples) -> Floats:
     """float32[n, 64] by a LiteRT file, as the scorer asks it."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "tower.tflite"
         path.write_bytes(tower)
-        query = tower_query(QueryTower(path), vectors)
-        return np.array(
-            [query(*slots) for slots in zip(asked.positions, asked.kinds, strict=True)], np.float32
-        )
+        query = tower_query(QueryTower(path), vectors, words)
+        return np.array([query(asked.question(row)) for row in range(len(asked))], np.float32)
 
 
 def cosines(a: Floats, b: Floats) -> Floats:

@@ -7,7 +7,7 @@ the search loudly. The best configuration is then fitted on the full training da
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -71,13 +71,20 @@ class Tunable(Protocol):
     def start(self) -> Params: ...
 
 
-def tune(method: Tunable, value_of: Callable[[Params], float], budget: Budget, seed: int = 0) -> Tuned:
-    """The parameters with the greatest `value_of`, the first of equals."""
+def tune(
+    method: Tunable,
+    value_of: Callable[[Params], float],
+    budget: Budget,
+    seed: int = 0,
+    also: Sequence[Params] = (),
+) -> Tuned:
+    """The parameters with the greatest `value_of`, the first of equals; the trials begin with the method's start, then `also`."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     began, params_of = time.perf_counter(), dict[int, Params]()
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
-    if method.start:
-        study.enqueue_trial(dict(method.start))
+    for first in (method.start, *also):
+        if first:
+            study.enqueue_trial(dict(first))
 
     def objective(trial: optuna.Trial) -> float:
         params_of[trial.number] = method.space(trial)

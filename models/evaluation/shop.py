@@ -19,6 +19,7 @@ import numpy as np
 
 from contracts.settings import Settings
 from models.catalog import Catalog, read_catalog_at
+from models.decide.facts import OF_SESSION, without
 from models.decide.query import EMPTY, NO_ITEM, USER_KIND
 from models.evaluation.baskets import at_session_start
 from models.evaluation.cases import Floats
@@ -85,7 +86,10 @@ def asked_of_shop(shop: Shop) -> Asked:
 
 
 def without_session(examples: Examples) -> Examples:
-    """The same questions as yesterday's features alone answer them: no slot of the session."""
+    """The same questions as yesterday's features alone answer them: no slot and no fact of the session.
+
+    Words stay: this shop records no search.
+    """
     order = np.argsort(examples.kinds != USER_KIND, axis=1, kind="stable")
     positions: Ints = np.take_along_axis(examples.positions, order, axis=1)
     kinds = np.take_along_axis(examples.kinds, order, axis=1)
@@ -94,6 +98,7 @@ def without_session(examples: Examples) -> Examples:
         examples,
         positions=np.where(kept, positions, NO_ITEM).astype(np.int32),
         kinds=np.where(kept, kinds, EMPTY).astype(np.int32),
+        facts=without(examples.facts, OF_SESSION),
     )
 
 

@@ -65,6 +65,8 @@ def _towers_space(trial: optuna.Trial) -> Params:
         "id_dropout": trial.suggest_float("id_dropout", 0.0, 0.4),
         "slot_dropout": trial.suggest_float("slot_dropout", 0.0, 0.5),
         "session_dropout": trial.suggest_float("session_dropout", 0.0, 0.4),
+        "facts_dropout": trial.suggest_float("facts_dropout", 0.0, 0.5),
+        "hard_negatives": trial.suggest_categorical("hard_negatives", [0, 128, 512]),
         "heads": trial.suggest_int("heads", 2, 8),
     }
 
@@ -85,12 +87,14 @@ TOWERS = ShopMethod(
     fit_alone,
     _towers_space,
     {
-        "epochs": 6,
+        "epochs": 8,
         "learning_rate": 0.006,
         "temperature": 0.1,
         "id_dropout": 0.1,
         "slot_dropout": 0.2,
         "session_dropout": 0.15,
+        "facts_dropout": 0.2,
+        "hard_negatives": 0,
         "heads": 4,
     },
 )

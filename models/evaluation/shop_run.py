@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from operator import itemgetter
 from typing import Any
@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 
 from contracts.settings import Settings
+from models.decide.blend import SERVED
 from models.errors import ModelsError
 from models.evaluation.baskets import Shares, basket_difference, basket_shares, told_of
-from models.evaluation.blending import blend_of
+from models.evaluation.blending import blend_of, blend_space
 from models.evaluation.intervals import paired_difference
 from models.evaluation.plan import SHOP, SHOP_TUNED
 from models.evaluation.protocol import Asked, Tested, sample, summary, tuned_by, values_of
@@ -65,7 +66,7 @@ class Search:
     def of(
         self, method: ShopMethod, fit: Callable[[Params], Score[Examples]], budget: Budget
     ) -> dict[str, Any]:
-        """Search; what the report tells of it."""
+        """Search, a blend from what serves as well; what the report tells of it."""
 
         def value_of(params: Params) -> float:
             score = fit(params)
@@ -74,7 +75,8 @@ class Search:
             self.trials.append((params, item, basket))
             return item + basket
 
-        told = tune(method, value_of, budget).as_dict()
+        also = [asdict(SERVED)] if method.space is blend_space else []
+        told = tune(method, value_of, budget, also=also).as_dict()
         best = {
             name: dict(max(self.trials, key=itemgetter(n))[0]) for n, name in ((1, "item"), (2, "basket"))
         }

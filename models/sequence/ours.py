@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from models.decide.blend import Blend
+from models.decide.blend import SERVED, Blend
 from models.decide.query import EMPTY, SESSION_KIND
-from models.evaluation.blending import BLENDING
+from models.evaluation.blending import BLENDING, CLICKS
 from models.evaluation.cases import Cases, Dataset, Floats, Interactions, NextItem
 from models.evaluation.protocol import Tested, sample, tested, tuned_by
 from models.evaluation.ranking import Score, rank
@@ -72,7 +72,7 @@ def run_towers(
     def value_of(params: Params) -> float:
         return tuned_by(dataset.measures, rank(served(towers.score(), around, Blend(**params)), validation))
 
-    blend = tune(BLENDING, value_of, budget, fit.seed)
+    blend = tune(BLENDING, value_of, budget, fit.seed, also=(CLICKS, asdict(SERVED)))
     if dataset.train is not dataset.tuning_train:
         again = replace(fit, epochs=watch.best_epoch)
         towers = fit_towers(dataset.train, dataset.items, dataset.attributes, again)

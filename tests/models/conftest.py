@@ -13,6 +13,7 @@ import pytest
 from deltalake import write_deltalake
 
 from contracts.settings import Settings
+from models.decide.facts import NAMES, PLACES, STAGE
 
 CUT = date(2011, 3, 31)
 CHAINS, LENGTH, DAYS, SESSIONS_A_DAY = 20, 10, 30, 30
@@ -25,7 +26,17 @@ EXAMPLES = pa.schema(
             for name in ("event_id", "user_id", "visitor_id", "session_id", "label_item_id")
         ),
         ("event_timestamp", TIME),
-        *((name, STRINGS) for name in ("session_last_items", "session_last_carted", "user_last_items")),
+        *(
+            (name, STRINGS)
+            for name in (
+                "session_last_items",
+                "session_last_carted",
+                "user_last_items",
+                "session_last_searches",
+                "user_last_searches_90d",
+            )
+        ),
+        *((name, pa.string() if name in (*PLACES, STAGE) else pa.float64()) for name in NAMES),
     ]
 )
 
@@ -88,6 +99,7 @@ def _items(carts: Counter[str], cut: date) -> pa.Table:
             "item_id": [name for name, _ in rows],
             "title": [title for _, title in rows],
             "category": pa.array([None] * len(rows), pa.string()),
+            "brand": pa.array([None] * len(rows), pa.string()),
             "price_minor": [199] * len(rows),
             "currency": ["GBP"] * len(rows),
             "availability": ["in_stock"] * len(known) + ["out_of_stock"],

@@ -23,7 +23,12 @@ def test_each_part_counts_as_declared():
     similar = np.array([0.1, 0.2, 0.3, 0.4], np.float32)
     together = np.array([0.0, 4.0, 2.0, 0.0], np.float32)
     scores = blended(
-        similar, *slots((3, 1), (2, 2), (3, 2)), popularity=POPULAR, together=together, blend=BLEND
+        similar,
+        *slots((3, 1), (2, 2), (3, 2)),
+        popularity=POPULAR,
+        together=together,
+        voted=NOTHING,
+        blend=BLEND,
     )
     # 3 slots, 1 of the session: popularity counts 0.6 / 4, again 0.5 / 2 at 1/sqrt(slot), together 0.2 of the greatest.
     assert scores == pytest.approx(
@@ -34,13 +39,17 @@ def test_each_part_counts_as_declared():
 
 def test_of_nothing_popularity_is_left_and_it_fades_with_every_item():
     assert blended(
-        NOTHING, *slots(), popularity=POPULAR, together=NOTHING, blend=BLEND
+        NOTHING, *slots(), popularity=POPULAR, together=NOTHING, voted=NOTHING, blend=BLEND
     ).tolist() == pytest.approx([0.6, 0.3, 0, 0])
     weights = []
     for known in range(6):
         of_slots = slots(*[(3, 1)] * known)
         weights.append(
-            float(blended(NOTHING, *of_slots, popularity=POPULAR, together=NOTHING, blend=BLEND)[0])
+            float(
+                blended(NOTHING, *of_slots, popularity=POPULAR, together=NOTHING, voted=NOTHING, blend=BLEND)[
+                    0
+                ]
+            )
         )
     assert weights == pytest.approx([0.6 / (1 + known) for known in range(6)])
 

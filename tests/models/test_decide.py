@@ -13,8 +13,11 @@ from contracts.decisions import Degraded
 from contracts.placements import placement_named
 from models.decide.blend import SERVED
 from models.decide.decide import NO_CONSENT, NOTHING_KNOWN, Decided, Shopper, decide, top
-from models.decide.query import gather, slots
+from models.decide.facts import OF_REQUEST, OF_SESSION, OF_USER
+from models.decide.query import CARTED_KIND, EMPTY, SESSION_KIND, USER_KIND, Question, gather, slots
+from models.decide.sessions import no_sessions
 from models.decide.snapshot import Snapshot
+from models.decide.words import WORD_BUCKETS
 
 HOME = placement_named("home")
 IDS = ("a", "b", "c", "d", "e")
@@ -36,9 +39,11 @@ def snapshot(kind="two_tower") -> Snapshot:
         currency=("GBP",) * 5,
         in_stock=np.ones(5, bool),
         vectors=np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32),
+        word_vectors=np.eye(WORD_BUCKETS, 2, dtype=np.float32),
         popularity=np.array([1, 2, 3, 4, 5], np.float32),
         neighbours=neighbours,
         scores=scores,
+        sessions=no_sessions(5),
         kind=kind,
         version="v",
         model_version="m",
@@ -46,9 +51,11 @@ def snapshot(kind="two_tower") -> Snapshot:
     )
 
 
-def newest(positions, _kinds):
-    """A query tower that repeats the newest item's vector."""
-    return gather(snapshot().vectors, positions)[0, 0]
+def newest(question: Question):
+    """A query tower that repeats the newest item's vector; of words alone it says 120°, so e."""
+    if (question.positions < 0).all():
+        return snapshot().vectors[4]
+    return gather(snapshot().vectors, question.positions)[0, 0]
 
 
 def ids(decided: Decided) -> list[str]:
@@ -60,20 +67,20 @@ def ask(shopper: Shopper, count: int = 5, at: Snapshot | None = None, query=newe
 
 
 def test_slots_hold_known_items_of_session_then_user():
-    positions, kinds = slots(["c", "gone", "a"], ["b"], snapshot().index)
+    positions, kinds = slots(["c", "gone", "a"], ["a", "b"], ["b"], snapshot().index)
     assert positions[:4].tolist() == [2, 0, 1, -1]
-    assert kinds[:4].tolist() == [1, 1, 2, 0]
+    assert kinds[:4].tolist() == [SESSION_KIND, CARTED_KIND, USER_KIND, EMPTY]
     assert positions.shape == kinds.shape == (50,)
 
 
 def test_slots_are_bounded_by_20_and_30():
-    _, kinds = slots(["a"] * 25, ["b"] * 40, snapshot().index)
+    _, kinds = slots(["a"] * 25, [], ["b"] * 40, snapshot().index)
     assert (kinds == 1).sum() == 20
     assert (kinds == 2).sum() == 30
 
 
 def test_gather_gives_zeros_where_a_slot_is_empty():
-    positions, _ = slots(["b"], [], snapshot().index)
+    positions, _ = slots(["b"], [], [], snapshot().index)
     gathered = gather(snapshot().vectors, positions)
     assert gathered.shape == (1, 50, 2)
     assert gathered[0, 0].tolist() == snapshot().vectors[1].tolist()
@@ -141,7 +148,7 @@ def test_each_rung(shopper, level, cause, first):
     assert (decided.degraded.level, decided.degraded.cause, ids(decided)[0]) == (level, cause, first)
 
 
-@pytest.mark.parametrize("query", [None, lambda _p, _k: np.array([np.nan, 0], np.float32)])
+@pytest.mark.parametrize("query", [None, lambda _asked: np.array([np.nan, 0], np.float32)])
 def test_without_a_query_the_stored_vector_then_popular(query):
     shopper = Shopper(session_items=["a"], vector=np.array([0, 1]), vector_model="m", consent_granted=True)
     assert ids(ask(shopper, query=query))[0] == "d"
@@ -234,3 +241,47 @@ def test_decisions_repeat_and_never_break_a_rule(session, carted, consent):
     assert len(decided.results) == min(3, 5 - len(set(carted)))
     assert not set(ids(decided)) & set(carted)
     assert len(set(ids(decided))) == len(decided.results)
+
+
+@pytest.mark.parametrize(
+    ("shopper", "level", "reason"),
+    [
+        (Shopper(searches=["tea"], consent_granted=True), 0, "close to “tea”"),
+        (Shopper(search_term="cup", searches=["tea"], consent_granted=True), 0, "close to “cup”"),
+        (Shopper(interests=["home > cups", "Acme"], consent_granted=True), 0, "close to “home > cups Acme”"),
+        (Shopper(searches=["tea"], interests=["cups"], consent_granted=True), 0, "close to “tea”"),
+        # Without consent the request's own words count, stored ones do not.
+        (Shopper(search_term="cup", searches=["tea"]), 3, "close to “cup”"),
+        (Shopper(search_term="cup", failure="redis"), 3, "close to “cup”"),
+        (Shopper(searches=["tea"]), 4, "popular"),
+        (Shopper(search_term="!?"), 4, "popular"),
+    ],
+)
+def test_words_answer_where_no_item_is_known(shopper, level, reason):
+    decided = ask(shopper)
+    assert decided.degraded.level == level
+    assert {reason} == {why for result in decided.results for why in result.reasons}
+    assert ids(decided)[0] == "e"
+
+
+def test_of_words_a_champion_without_a_text_encoder_knows_nothing():
+    decided = ask(Shopper(search_term="cup", consent_granted=True), at=snapshot("item_knn"), query=None)
+    assert (decided.degraded.level, decided.results[0].source) == (4, "popular")
+
+
+def test_without_consent_the_query_sees_the_requests_facts_alone():
+    seen: list[Question] = []
+
+    def query(question: Question):
+        seen.append(question)
+        return newest(question)
+
+    features = {"request_hour": 6, "user_carts_90d": 5, "session_events": 3}
+    for granted in (False, True):
+        ask(Shopper(search_term="cup", features=features, consent_granted=granted), query=query)
+    anybody, somebody = (question.facts for question in seen)
+    assert anybody[OF_REQUEST].tolist() == somebody[OF_REQUEST].tolist()
+    assert anybody[0] == pytest.approx(1)  # 06:00 is a quarter of the day
+    assert not anybody[OF_REQUEST.stop :].any()
+    assert somebody[OF_SESSION].any()
+    assert somebody[OF_USER].any()

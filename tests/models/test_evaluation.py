@@ -8,6 +8,8 @@ import pytest
 from models.baselines.item_knn import Knn, item_knn, score_knn
 from models.baselines.popularity import popularity
 from models.decide.decide import neighbour_scores
+from models.decide.facts import FACTS
+from models.decide.words import WORDS
 from models.evaluation.cases import Interactions
 from models.evaluation.metrics import Ranking
 from models.evaluation.ranking import label_ranks, masked
@@ -26,6 +28,8 @@ def examples(labels, sessions=None, days=None, items=(), carted=()) -> Examples:
     return Examples(
         positions=positions,
         kinds=(positions >= 0).astype(np.int32),
+        words=np.zeros((count, WORDS), np.int32),
+        facts=np.zeros((count, FACTS), np.float32),
         labels=np.array(labels, np.int32),
         carted=cart,
         sessions=np.array(sessions or range(count), np.int32),

@@ -34,6 +34,7 @@ def catalog() -> Catalog:
         ids=("a", "c"),
         titles=("A", "C"),
         categories=(None, "mugs"),
+        brands=("Brand", None),
         price_minor=(100, 200),
         currency=("GBP", "GBP"),
         in_stock=np.array([True, False]),

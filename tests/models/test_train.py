@@ -11,6 +11,7 @@ import pytest
 from contracts.settings import Settings
 from models import files
 from models.catalog import Catalog, item_features, read_catalog_at
+from models.decide.artifacts import SESSIONS
 from models.errors import ModelsError
 from models.evaluation.ranking import rank
 from models.examples import Examples, read_examples, split
@@ -123,4 +124,9 @@ def test_the_same_seed_gives_the_same_files_and_another_others(rows):
         two_tower(catalog, train, Fit(epochs=1, seed=seed))[0].files for seed in (0, 0, 1)
     )
     assert first == second
-    assert {name for name in first if first[name] == other[name]} == {files.VOCABULARY, files.BLEND}
+    assert {name for name in first if first[name] == other[name]} == {
+        files.VOCABULARY,
+        files.BLEND,
+        files.ITEMS,
+        SESSIONS,
+    }

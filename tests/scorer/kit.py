@@ -35,7 +35,9 @@ from contracts.online import (
 )
 from contracts.online_values import encode_timestamp
 from models.decide.artifacts import set_current, write_snapshot
+from models.decide.sessions import no_sessions
 from models.decide.snapshot import Snapshot
+from models.decide.words import WORD_BUCKETS
 from scorer.app import create_app
 from scorer.service import Options, Service, running
 
@@ -70,9 +72,11 @@ def snapshot(kind: str = "item_knn", model_version: str = "knn-1") -> Snapshot:
         currency=("GBP",) * len(ITEMS),
         in_stock=np.array([item != "f" for item in ITEMS]),
         vectors=np.eye(len(ITEMS), 64, dtype=np.float32),
+        word_vectors=np.zeros((WORD_BUCKETS, 64), np.float32),
         popularity=np.array([6, 5, 4, 3, 2, 1], np.float32),
         neighbours=neighbours,
         scores=scores,
+        sessions=no_sessions(len(ITEMS)),
         kind=kind,  # type: ignore[arg-type]
         version="",
         model_version=model_version,

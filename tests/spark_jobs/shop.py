@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 from contracts.catalog import CATALOG_FIELDS
 from contracts.clock import to_micros
 from contracts.columns import CATALOG_COLUMNS, EVENT_COLUMNS, ITEM_COLUMNS, spark_event_ddl
+from contracts.features import USER, FeatureType
 from spark_jobs import silver_rows
 
 SOURCE = "hand"
@@ -84,3 +86,11 @@ def write_days(
 
 def _day(micros: int) -> date:
     return datetime.fromtimestamp(micros / 1_000_000, UTC).date()
+
+
+def user_rows(spark: SparkSession, *rows: Mapping[str, Any], more: str) -> DataFrame:
+    """`gold_user_features` of what is named; the rest is not known. `more` declares the columns beside the view's."""
+    types = {FeatureType.INT64: "BIGINT", FeatureType.STRING_LIST: "ARRAY<STRING>"}
+    ddl = ", ".join(["user_id STRING", *(f"{one.name} {types[one.dtype]}" for one in USER.features), more])
+    names = [part.split()[0] for part in ddl.split(", ")]
+    return spark.createDataFrame([tuple(row.get(name) for name in names) for row in rows], ddl)

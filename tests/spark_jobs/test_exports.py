@@ -12,10 +12,11 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
-from shop import DENIED, at, bronze, event, silver
+from shop import DENIED, at, bronze, event, silver, user_rows
 
 from contracts.settings import Settings
 from models.decide.artifacts import set_current, write_snapshot
+from models.decide.sessions import no_sessions
 from models.decide.snapshot import Snapshot
 from spark_jobs.exports import write_export
 from spark_jobs.lists import run_lists
@@ -36,9 +37,11 @@ def popular_snapshot() -> Snapshot:
         currency=("GBP",) * 3,
         in_stock=np.array([True, True, False]),
         vectors=np.zeros((0, 64), np.float32),
+        word_vectors=np.zeros((0, 64), np.float32),
         popularity=np.array([1, 5, 9], np.float32),
         neighbours=np.full((3, 50), -1, np.int32),
         scores=np.zeros((3, 50), np.float32),
+        sessions=no_sessions(3),
         kind="popularity",
         version="",
         model_version="popularity-1",
@@ -59,9 +62,8 @@ def test_lists_go_to_who_consents_and_a_rerun_gives_the_same_bytes(
     came = bronze(spark, events).withColumn("received_on", F.lit(CUT))
     run.replace("bronze_events", came, "TRUE")
     run.replace("silver_events", silver(spark, events), "TRUE")
-    users = [(user, ["i1"], CUT) for user in ("u1", "u2", "u3")]
-    columns = "user_id STRING, user_last_items ARRAY<STRING>, cut_on DATE"
-    run.replace("gold_user_features", spark.createDataFrame(users, columns), "TRUE")
+    users = [{"user_id": user, "user_last_items": ["i1"], "cut_on": CUT} for user in ("u1", "u2", "u3")]
+    run.replace("gold_user_features", user_rows(spark, *users, more="cut_on DATE"), "TRUE")
     version = write_snapshot(run.settings.serving, popular_snapshot(), None, datetime(2011, 8, 2, tzinfo=UTC))
     set_current(run.settings.serving, version)
 

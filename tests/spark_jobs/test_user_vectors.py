@@ -9,16 +9,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pyspark.sql import SparkSession
+from shop import user_rows
 
 from contracts.errors import SourceError
 from contracts.settings import Settings
 from models.decide.artifacts import open_served, set_staged, write_snapshot
-from models.decide.query import slots
+from models.decide.decide import Shopper, question_of
+from models.decide.facts import FACTS
 from models.export import query_tower_file
 from models.keras2 import tf
 from models.towers import QueryTower, Shape
 from spark_jobs.run import Run
-from spark_jobs.user_vectors import READ, TABLE, run_user_vectors
+from spark_jobs.user_vectors import TABLE, run_user_vectors
 from tests.scorer.kit import snapshot
 
 CUT = date(2011, 9, 1)
@@ -27,24 +29,27 @@ ENDS, MADE = datetime(2011, 9, 2, tzinfo=UTC), datetime(2011, 9, 2, 2, tzinfo=UT
 
 @pytest.fixture
 def run(spark: SparkSession, settings: Settings, tmp_path: Path) -> Run:
-    """Three users: one with two items, one with none that the snapshot knows, one of the day before."""
+    """Users with two items (and with another one the day before), with none that the snapshot knows, with nothing, with searches."""
     run = Run(spark, replace(settings, var=tmp_path), CUT, CUT)
     users = [
-        ("u1", ["b", "a"], ENDS, MADE, CUT),
-        ("u2", ["gone"], ENDS, MADE, CUT),
-        ("u3", None, ENDS, MADE, CUT),
-        ("u1", ["c"], ENDS, MADE, date(2011, 8, 31)),
+        {"user_id": "u1", "user_last_items": ["b", "a"], "user_carts_90d": 7},
+        {"user_id": "u2", "user_last_items": ["gone"]},
+        {"user_id": "u3"},
+        {"user_id": "u1", "user_last_items": ["c"], "cut_on": date(2011, 8, 31)},
+        {"user_id": "u4", "user_last_searches_90d": ["tea", "mug"]},
     ]
-    kinds = ("STRING", "ARRAY<STRING>", "TIMESTAMP", "TIMESTAMP", "DATE")
-    ddl = ", ".join(f"{name} {kind}" for name, kind in zip((*READ, "cut_on"), kinds, strict=True))
-    run.replace("gold_user_features", spark.createDataFrame(users, ddl), "TRUE")
+    times = {"event_timestamp": ENDS, "created_timestamp": MADE, "cut_on": CUT}
+    more = "event_timestamp TIMESTAMP, created_timestamp TIMESTAMP, cut_on DATE"
+    rows = user_rows(spark, *({**times, **user} for user in users), more=more)
+    run.replace("gold_user_features", rows, "TRUE")
     return run
 
 
 def test_each_user_has_the_query_of_the_own_items(run: Run) -> None:
     tf.keras.utils.set_random_seed(3)
     tower = QueryTower(Shape(blocks=1))
-    tower((np.zeros((1, 50, 64), np.float32), np.zeros((1, 50), np.int32)))
+    inputs = ((1, 50, 64), (1, 50), (1, 64), (1, FACTS))
+    tower(tuple(np.zeros(shape, np.int32 if shape == (1, 50) else np.float32) for shape in inputs))
     version = write_snapshot(
         run.settings.serving, snapshot("two_tower", "two_tower-7"), query_tower_file(tower), MADE
     )
@@ -54,13 +59,23 @@ def test_each_user_has_the_query_of_the_own_items(run: Run) -> None:
     run_user_vectors(run)
     written = run.read(TABLE)
     assert written is not None
-    [row] = written.collect()
+    row, of_words = written.orderBy("user_id").collect()
     assert (row.user_id, row.user_vector_model, row.cut_on) == ("u1", "two_tower-7", CUT)
     assert row.event_timestamp.astimezone(UTC) == ENDS
     served = open_served(run.settings.serving / version)
     assert served.query is not None
-    expected = served.query(*slots((), ["b", "a"], served.snapshot.index))
-    assert np.array_equal(np.array(row.user_vector, np.float32), expected)
+    # The cut is published on a Friday at 02:00.
+    at = {"request_hour": 2, "request_weekday": 4}
+    for found, shopper in (
+        (
+            row,
+            Shopper(user_items=["b", "a"], features={**at, "user_carts_90d": 7, "user_purchases_90d_now": 0}),
+        ),
+        (of_words, Shopper(searches=["tea"], features={**at, "user_purchases_90d_now": 0})),
+    ):
+        expected = served.query(question_of(shopper, served.snapshot))
+        assert np.array_equal(np.array(found.user_vector, np.float32), expected)
+    assert of_words.user_id == "u4"
 
 
 def test_where_a_baseline_serves_nobody_has_a_vector(run: Run) -> None:

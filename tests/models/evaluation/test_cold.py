@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from contracts.settings import Settings
 from models.catalog import read_catalog_at
+from models.decide.facts import OF_REQUEST
 from models.evaluation.baskets import at_session_start
-from models.evaluation.cold import new_item_figures, newest
+from models.evaluation.cold import new_item_figures, newest, word_figures
 from models.evaluation.shop import Shop
 from models.evaluation.shop_methods import OURS
 from models.examples import read_examples, split
@@ -18,12 +19,20 @@ def test_less_is_known_and_new_items_are_found_by_their_titles(small: Settings):
     less = newest(validation, 2)
     assert (less.kinds != 0).sum(axis=1).max() == 2
     assert (less.positions[:, :2] == validation.positions[:, :2]).all()
-    assert (newest(validation, 0).positions == -1).all()
+    nobody = newest(validation, 0)
+    assert (nobody.positions == -1).all()
+    assert not nobody.words.any()
+    assert not nobody.facts[:, OF_REQUEST.stop :].any()
 
     shop = Shop(catalog, train, validation, at_session_start(validation))
     said: list[str] = []
     params = {"epochs": 12}
-    found = new_item_figures(shop, OURS.fit(shop, params), params, said.append)
+    ours = OURS.fit(shop, params)
+    # Two words of "chain5 piece3" name an item; the shopper's one earlier item names the chain.
+    words = word_figures(shop, ours, said.append)
+    assert words["search"]["ours"] > 0.9 > words["search"]["popularity"] + 0.4
+    assert words["interests"]["ours"] > words["interests"]["popularity"] + 0.2
+    found = new_item_figures(shop, ours, params, said.append)
     assert found["items"] == 19  # a tenth of those that were ever taken
     assert found["chance_recall20"] < 0.1
     # An item of the chain that the shopper walks along, though no training row ever had it as the label.

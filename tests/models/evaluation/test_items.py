@@ -19,7 +19,9 @@ VECTORS = np.array([[1, 0], [0.8, 0.6], [0, 1], [-1, 0]], np.float32)
 def catalog() -> Catalog:
     titles = ("red mug", "blue mug", "teapot", "<b>bag</b>")
     nothing = (None,) * 4
-    return Catalog(titles, titles, nothing, (1,) * 4, ("GBP",) * 4, np.ones(4, bool), np.zeros(4, np.int64))
+    return Catalog(
+        titles, titles, nothing, nothing, (1,) * 4, ("GBP",) * 4, np.ones(4, bool), np.zeros(4, np.int64)
+    )
 
 
 def test_an_items_neighbours_are_the_nearest_by_cosine_without_itself(catalog):

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from contracts.settings import Settings
+from models.decide.facts import FACTS, OF_SESSION
+from models.decide.words import WORDS
 from models.errors import ModelsError
 from models.evaluation.baskets import Shares, at_session_start, basket_shares, told_of
 from models.evaluation.cases import Floats
@@ -42,6 +44,8 @@ def examples(*rows: tuple[list[tuple[int, int]], int, int]) -> Examples:
     return Examples(
         positions,
         kinds,
+        np.zeros((count, WORDS), np.int32),
+        np.ones((count, FACTS), np.float32),
         np.array([label for _, label, _ in rows], np.int32),
         np.full((count, 50), -1, np.int32),
         np.array([session for *_, session in rows], np.int32),
@@ -79,6 +83,8 @@ def test_a_baskets_recall_is_the_share_of_its_items_and_each_basket_counts_once(
 def test_without_the_session_the_users_slots_move_up():
     found = without_session(ROWS)
     assert found.positions[3, :2].tolist() == [4, -1]
+    assert not found.facts[:, OF_SESSION].any()
+    assert found.facts[:, : OF_SESSION.start].all()
     assert found.kinds[3, :2].tolist() == [2, 0]
     seen = []
     asked_without_session(lambda cases: seen.append(cases.positions[0, 0]) or np.zeros((1, 5)))(

@@ -1,0 +1,23 @@
+"""A user of a cut as the decision library takes them: what the user row says, as of the moment at which the cut is published."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from contracts.clock import to_micros
+from contracts.features import USER, Request, derive
+from models.decide.decide import Shopper
+
+COLUMNS = ("user_id", *(feature.name for feature in USER.features))
+
+
+def shopper_of(row: Mapping[str, Any], at: datetime) -> Shopper:
+    """Of `COLUMNS` of `gold_user_features`; consent is the caller's to see to."""
+    return Shopper(
+        user_items=row["user_last_items"] or (),
+        searches=row["user_last_searches_90d"] or (),
+        features={**row, **derive(row, Request(to_micros(at)))},
+        consent_granted=True,
+    )
