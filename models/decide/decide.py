@@ -88,6 +88,12 @@ class Shopper:
         return self.search_term or next(iter(self.searches), None) or " ".join(self.interests) or None
 
     @property
+    def said_as(self) -> str:
+        """How they were said, as a reason: the words themselves stay out of answers and records."""
+        searched = self.search_term or any(self.searches)
+        return f"close to {'what you searched for' if searched else 'your interests'}"
+
+    @property
     def problem(self) -> str | None:
         return self.failure or self.session_problem or self.user_problem or self.shopper_problem
 
@@ -145,7 +151,7 @@ def _rank(snapshot: Snapshot, shopper: Shopper, query: Query | None) -> Ranking:
     cause = shopper.problem
     if not question.is_empty:
         stale = shopper.session_problem is not None and not of_session(question.kinds).any()
-        ranking = _champion(snapshot, question, shopper.said, query)
+        ranking = _champion(snapshot, question, shopper.said_as, query)
         if ranking is not None:
             return replace(ranking, level=STALE_SESSION if stale else FULL, cause=cause)
         cause = NO_CANDIDATE if query is None else "the query tower gave no vector"
@@ -175,15 +181,13 @@ def _without_rows(snapshot: Snapshot, shopper: Shopper, query: Query | None, cau
         features={name: shopper.features.get(name) for name in REQUEST_NAMES},
     )
     question = question_of(asked, snapshot)
-    near = None if question.is_empty else _champion(snapshot, question, asked.said, query)
+    near = None if question.is_empty else _champion(snapshot, question, asked.said_as, query)
     if near is None:
         return popular(snapshot, POPULAR, cause)
     return replace(near, source=RUNGS[CONTEXTUAL], level=CONTEXTUAL, cause=cause)
 
 
-def _champion(
-    snapshot: Snapshot, question: Question, said: str | None, query: Query | None
-) -> Ranking | None:
+def _champion(snapshot: Snapshot, question: Question, said_as: str, query: Query | None) -> Ranking | None:
     """The champion's scores for the question; None when it has no answer to it."""
     positions, kinds = question.positions, question.kinds
     known = positions[positions >= 0]
@@ -197,7 +201,7 @@ def _champion(
     vector = None if query is None else query(question)
     if vector is None or not np.isfinite(vector).all():
         return None
-    explain = explain_by_vectors(snapshot, known, kinds) if len(known) else explain_with(f"close to “{said}”")
+    explain = explain_by_vectors(snapshot, known, kinds) if len(known) else explain_with(said_as)
     scores = blended(
         snapshot.vectors @ vector,
         positions,

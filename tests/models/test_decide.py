@@ -246,13 +246,21 @@ def test_decisions_repeat_and_never_break_a_rule(session, carted, consent):
 @pytest.mark.parametrize(
     ("shopper", "level", "reason"),
     [
-        (Shopper(searches=["tea"], consent_granted=True), 0, "close to “tea”"),
-        (Shopper(search_term="cup", searches=["tea"], consent_granted=True), 0, "close to “cup”"),
-        (Shopper(interests=["home > cups", "Acme"], consent_granted=True), 0, "close to “home > cups Acme”"),
-        (Shopper(searches=["tea"], interests=["cups"], consent_granted=True), 0, "close to “tea”"),
+        (Shopper(searches=["tea"], consent_granted=True), 0, "close to what you searched for"),
+        (
+            Shopper(search_term="cup", searches=["tea"], consent_granted=True),
+            0,
+            "close to what you searched for",
+        ),
+        (Shopper(interests=["home > cups", "Acme"], consent_granted=True), 0, "close to your interests"),
+        (
+            Shopper(searches=["tea"], interests=["cups"], consent_granted=True),
+            0,
+            "close to what you searched for",
+        ),
         # Without consent the request's own words count, stored ones do not.
-        (Shopper(search_term="cup", searches=["tea"]), 3, "close to “cup”"),
-        (Shopper(search_term="cup", failure="redis"), 3, "close to “cup”"),
+        (Shopper(search_term="cup", searches=["tea"]), 3, "close to what you searched for"),
+        (Shopper(search_term="cup", failure="redis"), 3, "close to what you searched for"),
         (Shopper(searches=["tea"]), 4, "popular"),
         (Shopper(search_term="!?"), 4, "popular"),
     ],

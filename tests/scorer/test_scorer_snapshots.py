@@ -12,7 +12,9 @@ import pytest
 
 from models.decide.artifacts import set_current, write_snapshot
 from models.decide.blend import Blend
+from models.decide.facts import FACTS
 from models.decide.query import SLOTS
+from models.decide.words import WORD_BUCKETS, word_buckets
 from scorer.service import Options
 from tests.scorer.kit import NOW, Rows, Running, micros_ago, publish, scorer, snapshot, unique
 
@@ -94,6 +96,39 @@ def test_the_query_tower_runs_in_litert(options: Options, serving: Path, rows: R
     assert (answer["results"][0]["source"], answer["degraded"]["level"]) == ("two_tower", 0)
 
 
+def test_words_are_answered_with_and_without_consent(options: Options, serving: Path, rows: Rows) -> None:
+    alone = Blend(popular=0, fading=0, again=0, yielding=0, together=0)
+    words = np.zeros((WORD_BUCKETS, 64), np.float32)
+    words[word_buckets("tea")[0], 4] = words[word_buckets("cups")[0], 3] = 1  # along the axes of e and d
+    published = replace(snapshot("two_tower", "tower-1"), blend=alone, word_vectors=words)
+    publish(serving, published, mean_tower())
+    who = {"visitor_id": unique("v"), "session_id": "s1"}
+    granted_at = micros_ago(days=1)
+    rows.consent(f"visitor:{who['visitor_id']}", "granted", granted_at)
+    rows.session(who["visitor_id"], "s1", micros_ago(seconds=5), granted_at, session_last_searches=["Tea!"])
+    with scorer(replace(options, serving=serving)) as started:
+        told = {
+            "last search": started.recommend(**who, count=1),
+            "this search": started.recommend(**who, search_term="cups", count=1),
+            "unknown": started.recommend(visitor_id=unique("v"), interests=["home > cups"], count=1),
+        }
+        assert (
+            started.request(
+                "POST", "/v1/placements/home:recommend", json={"visitor_id": "v", "search_term": ""}
+            ).status_code
+            == 422
+        )
+    found = {
+        name: (one["results"][0]["item_id"], one["results"][0]["reasons"], one["degraded"]["rung"])
+        for name, one in told.items()
+    }
+    assert found == {
+        "last search": ("e", ["close to what you searched for"], "full"),
+        "this search": ("d", ["close to what you searched for"], "full"),
+        "unknown": ("d", ["close to your interests"], "contextual"),
+    }
+
+
 def test_a_tower_that_is_none_is_refused(options: Options, serving: Path) -> None:
     publish(serving, snapshot("two_tower", "tower-1"), b"not a model")
     with scorer(replace(options, serving=serving)) as started:
@@ -108,18 +143,23 @@ def point_at(serving: Path, version: str) -> None:
 
 
 def mean_tower() -> bytes:
-    """A query tower that answers the unit vector of the sum of the slots."""
+    """A query tower that answers the unit vector of the sum of the slots and the text."""
     import tensorflow as tf
 
     @tf.function(
         input_signature=[
             tf.TensorSpec((1, SLOTS, 64), tf.float32, "item_vectors"),
             tf.TensorSpec((1, SLOTS), tf.int32, "slot_kind"),
+            tf.TensorSpec((1, 64), tf.float32, "text"),
+            tf.TensorSpec((1, FACTS), tf.float32, "facts"),
         ]
     )
-    def tower(item_vectors: tf.Tensor, slot_kind: tf.Tensor) -> dict[str, tf.Tensor]:
+    def tower(
+        item_vectors: tf.Tensor, slot_kind: tf.Tensor, text: tf.Tensor, facts: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
         filled = tf.cast(slot_kind > 0, tf.float32)[:, :, None]
-        return {"query": tf.math.l2_normalize(tf.reduce_sum(item_vectors * filled, axis=1), axis=1)}
+        read = tf.reduce_sum(item_vectors * filled, axis=1) + text + 0 * tf.reduce_sum(facts)
+        return {"query": tf.math.l2_normalize(read, axis=1)}
 
     converter = tf.lite.TFLiteConverter.from_concrete_functions([tower.get_concrete_function()])
     model: bytes = converter.convert()
