@@ -53,9 +53,10 @@ USER_SHARES = (
 )
 REQUEST_NAMES = (*CYCLES, *PLACES)
 SESSION_KNOWN, USER_KNOWN = "session_events", "user_carts_90d"
-NAMES = tuple(
-    dict.fromkeys((*REQUEST_NAMES, STAGE, *SESSION_AMOUNTS, *SESSION_SHARES, *USER_AMOUNTS, *USER_SHARES))
-)
+NUMBERS = (*CYCLES, *SESSION_AMOUNTS, *SESSION_SHARES, *USER_AMOUNTS, *USER_SHARES)
+AT = {name: row for row, name in enumerate(NUMBERS)}
+LENGTHS = np.array(list(CYCLES.values()), np.float64)[:, None]
+NAMES = (*NUMBERS, *PLACES, STAGE)
 OF_REQUEST = slice(0, 2 * len(CYCLES) + sum(PLACES.values()))
 OF_SESSION = slice(
     OF_REQUEST.stop, OF_REQUEST.stop + 1 + len(SESSION_AMOUNTS) + len(SESSION_SHARES) + len(STAGES)
@@ -70,20 +71,29 @@ def facts(columns: Columns, count: int) -> Floats:
     Raises:
         ValueError: a value is no number; TypeError likewise.
     """
-
-    def of(name: str) -> Sequence[Any]:
-        return columns.get(name) or [None] * count
-
-    parts = [part for name, length in CYCLES.items() for part in _cycle(of(name), length)]
-    parts += [part for name, size in PLACES.items() for part in _places(of(name), size)]
-    parts += [_known(of(SESSION_KNOWN)), *map(_amount, map(of, SESSION_AMOUNTS))]
-    parts += [*map(_share, map(of, SESSION_SHARES)), *_stages(of(STAGE))]
-    parts += [
-        _known(of(USER_KNOWN)),
-        *map(_amount, map(of, USER_AMOUNTS)),
-        *map(_share, map(of, USER_SHARES)),
+    nothing = [None] * count
+    given = np.array([columns.get(name) or nothing for name in NUMBERS], np.float64).reshape(
+        len(NUMBERS), count
+    )
+    known, numbers = ~np.isnan(given), np.nan_to_num(given)
+    angles = 2 * np.pi * numbers[: len(CYCLES)] / LENGTHS
+    clock = np.stack([np.sin(angles), np.cos(angles)], axis=1) * known[: len(CYCLES), None]
+    amounts = np.log1p(np.maximum(numbers, 0)) / 4
+    shares = np.clip(numbers, 0, 2)
+    places = [_places(columns.get(name) or nothing, size) for name, size in PLACES.items()]
+    stages = np.array([[value == stage for value in columns.get(STAGE) or nothing] for stage in STAGES])
+    parts = [
+        clock.reshape(2 * len(CYCLES), count),
+        *places,
+        known[AT[SESSION_KNOWN], None],
+        amounts[_rows(SESSION_AMOUNTS)],
+        shares[_rows(SESSION_SHARES)],
+        stages.reshape(len(STAGES), count),
+        known[AT[USER_KNOWN], None],
+        amounts[_rows(USER_AMOUNTS)],
+        shares[_rows(USER_SHARES)],
     ]
-    found: Floats = np.stack(parts, axis=1).astype(np.float32)
+    found: Floats = np.concatenate(parts).T.astype(np.float32)
     return found
 
 
@@ -101,29 +111,9 @@ def without(given: Floats, *parts: slice) -> Floats:
     return found
 
 
-def _numbers(values: Sequence[Any]) -> npt.NDArray[np.float64]:
-    """None → nan."""
-    return np.array(values, np.float64)
-
-
-def _known(values: Sequence[Any]) -> npt.NDArray[np.float64]:
-    return (~np.isnan(_numbers(values))).astype(np.float64)
-
-
-def _amount(values: Sequence[Any]) -> npt.NDArray[np.float64]:
-    found: npt.NDArray[np.float64] = np.log1p(np.maximum(np.nan_to_num(_numbers(values)), 0)) / 4
-    return found
-
-
-def _share(values: Sequence[Any]) -> npt.NDArray[np.float64]:
-    return np.clip(np.nan_to_num(_numbers(values)), 0, 2)
-
-
-def _cycle(values: Sequence[Any], length: int) -> list[npt.NDArray[np.float64]]:
-    """Sine and cosine of the place on the clock."""
-    numbers = _numbers(values)
-    angle, there = 2 * np.pi * np.nan_to_num(numbers) / length, ~np.isnan(numbers)
-    return [np.sin(angle) * there, np.cos(angle) * there]
+def _rows(names: Sequence[str]) -> slice:
+    """Where features that follow each other stand in `NUMBERS`."""
+    return slice(AT[names[0]], AT[names[0]] + len(names))
 
 
 def _places(values: Sequence[str | None], size: int) -> npt.NDArray[np.float64]:
@@ -138,7 +128,3 @@ def _places(values: Sequence[str | None], size: int) -> npt.NDArray[np.float64]:
 @lru_cache(maxsize=4096)
 def _place(name: str, size: int) -> int:
     return zlib.crc32(name.encode()) % size
-
-
-def _stages(values: Sequence[str | None]) -> npt.NDArray[np.float64]:
-    return np.array([[value == stage for value in values] for stage in STAGES], np.float64)
