@@ -1,8 +1,8 @@
 """# train: a new model from the newest cut
 
 **training-set** (Feast's point-in-time join of the label rows) → **train** (two-tower, item-kNN and popularity on one
-time split; MLflow holds the run). The gate holds the two-tower against what serves and against both baselines; of what passes the best
-becomes `champion`, a baseline included, and the next `daily` run embeds and publishes it. Where nothing passes, what serves stays. Due every
+time split; MLflow holds the run). The gate holds the two-tower against what serves, both baselines, and cheap methods that are measured
+alone (iALS, EASE, session kNN, repurchase); of what passes the best becomes `champion`, a baseline included, and the next `daily` run embeds and publishes it. Where nothing passes, what serves stays. Due every
 day at 06:00 UTC, after the daily run, for yesterday's cut: on Mondays from nothing, else a warm start from the towers that serve,
 once over the last four weeks.
 
