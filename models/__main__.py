@@ -36,13 +36,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run_train(arguments: argparse.Namespace, settings: Settings) -> None:
     """Fit, measure and judge the candidates, register them, and report in `reports/train.json`."""
     started = time.perf_counter()
+    from models.errors import OtherLayoutError
     from models.registry import register, standing
     from models.train import Fit
     from models.training import How, train_candidates
 
-    fit = Fit(seed=arguments.seed, epochs=arguments.epochs)
+    fit = Fit(seed=arguments.seed, epochs=arguments.epochs or Fit().epochs)
     how = How(fit, arguments.validation_days, arguments.start, arguments.workers)
-    incumbent = standing(settings)
+    try:
+        incumbent = standing(settings)
+    except OtherLayoutError as error:
+        log("there is no incumbent to hold against", cause=str(error))
+        incumbent = None
     training = train_candidates(settings, arguments.cut, how, incumbent)
     run_id = register(settings, training)
     serves = training.promoted.kind if training.promoted else "incumbent"
@@ -156,7 +161,7 @@ def _parser() -> argparse.ArgumentParser:
     promote.set_defaults(run=run_promote)
     train = commands.choices["train"]
     train.add_argument("--validation-days", type=int, default=7)
-    train.add_argument("--epochs", type=int, default=6)
+    train.add_argument("--epochs", type=int, default=None, help="as models.train declares where not given")
     train.add_argument("--seed", type=int, default=0)
     train.add_argument(
         "--start", choices=("full", "warm", "weekly"), default="full", help="what the towers go on from"

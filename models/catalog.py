@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from contracts.settings import Settings
-from models.decide.words import WORDS, word_buckets
+from models.decide.words import WORDS, item_words
 from models.tables import read_cut
 
 Ints = npt.NDArray[np.int32]
@@ -87,7 +87,7 @@ def item_features(catalog: Catalog, vocabulary: Mapping[str, int]) -> ItemFeatur
         ids=np.array([vocabulary.get(item, UNKNOWN_ID) for item in catalog.ids], np.int32),
         words=np.array(
             [
-                word_buckets(*texts)
+                item_words(*texts)
                 for texts in zip(catalog.titles, catalog.categories, catalog.brands, strict=True)
             ],
             np.int32,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 import numpy as np
@@ -21,6 +21,7 @@ from models.catalog import Catalog
 from models.errors import ModelsError
 
 Update = Mapping[str, Any]
+State: TypeAlias = tuple[str, str | None, str | None, int, str, bool]
 BATCH = 5_000
 SECONDS = 30.0
 
@@ -84,19 +85,32 @@ def newest(updates: Iterable[Update], now_micros: int) -> dict[str, Update]:
 
 def changed(catalog: Catalog, updates: Mapping[str, Update]) -> Catalog:
     """The catalog with the updates' states in place of its own, and new items beside its own, in the order of ids."""
+    stock = {item: u["availability"] == "in_stock" for item, u in updates.items()}
+    return _with(
+        catalog,
+        {
+            item: (
+                u["title"],
+                u.get("category"),
+                u.get("brand"),
+                u["price_minor"],
+                u["currency"],
+                stock[item],
+            )
+            for item, u in updates.items()
+        },
+    )
+
+
+def over(later: Catalog, earlier: Catalog) -> Catalog:
+    """The later catalog's items in their earlier states; those that came since in their own."""
+    known = later.index
+    return _with(later, {item: _state(earlier, row) for row, item in enumerate(earlier.ids) if item in known})
+
+
+def _with(catalog: Catalog, changes: Mapping[str, State]) -> Catalog:
     carts = dict(zip(catalog.ids, catalog.carts_30d.tolist(), strict=True))
-    states = {item: _state(catalog, row) for row, item in enumerate(catalog.ids)}
-    states |= {
-        item: (
-            u["title"],
-            u.get("category"),
-            u.get("brand"),
-            u["price_minor"],
-            u["currency"],
-            u["availability"] == "in_stock",
-        )
-        for item, u in updates.items()
-    }
+    states = {item: _state(catalog, row) for row, item in enumerate(catalog.ids)} | dict(changes)
     ids = tuple(sorted(states))
     titles, categories, brands, prices, currencies, stock = zip(*(states[item] for item in ids), strict=True)
     return replace(
@@ -112,7 +126,7 @@ def changed(catalog: Catalog, updates: Mapping[str, Update]) -> Catalog:
     )
 
 
-def _state(catalog: Catalog, row: int) -> tuple[str, str | None, str | None, int, str, bool]:
+def _state(catalog: Catalog, row: int) -> State:
     return (
         catalog.titles[row],
         catalog.categories[row],

@@ -25,6 +25,7 @@ ITEM_TOWER = "item_tower.tflite"
 WEIGHTS = "weights.npz"
 BLEND = "blend.json"
 WORD_VECTORS = "word_vectors.npy"
+LAYOUT_OF = "layout.txt"
 
 
 def knn_files(items: Sequence[str], knn: Knn) -> dict[str, bytes]:
@@ -46,6 +47,12 @@ def array_file(array: Floats) -> bytes:
     out = io.BytesIO()
     np.save(out, array, allow_pickle=False)
     return out.getvalue()
+
+
+def layout_of(folder: Path) -> str | None:
+    """The layout of the questions that a two-tower reads; None of one from before layouts were named."""
+    path = folder / LAYOUT_OF
+    return path.read_text().strip() if path.is_file() else None
 
 
 def read_word_vectors(folder: Path) -> Floats:

@@ -22,28 +22,26 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
-from mlflow.models import Model, ModelSignature
+from mlflow.models import Model
 from mlflow.protos.databricks_pb2 import (
     INVALID_PARAMETER_VALUE,
     RESOURCE_ALREADY_EXISTS,
     RESOURCE_DOES_NOT_EXIST,
     ErrorCode,
 )
-from mlflow.types import Schema, TensorSpec
 
-from contracts.features import EMBEDDING_SIZE
 from contracts.settings import Settings
+from models import files
 from models.card import card_of
-from models.decide.facts import FACTS
-from models.decide.query import SLOTS
+from models.decide.layout import LAYOUT
 from models.decide.snapshot import Kind
-from models.errors import ModelsError
+from models.errors import ModelsError, OtherLayoutError
 from models.gate import Verdict
+from models.signature import signature_of
 
 MODEL = "braid-retrieval"
 EXPERIMENT = "retrieval"
@@ -248,28 +246,22 @@ def _opened(settings: Settings, client: MlflowClient, version: ModelVersion) -> 
     folders = {folder.name: folder for folder in sorted(root.iterdir()) if (folder / CHECKSUMS).is_file()}
     for folder in folders.values():
         _check(folder)
+    if version.tags["kind"] == "two_tower" and files.layout_of(folders["two_tower"]) != LAYOUT:
+        raise OtherLayoutError(
+            f"two_tower-{version.version} reads another layout of questions than this code asks: train anew (python -m models train --start full)"
+        )
     kind, told = version.tags["kind"], version.tags.get(VALIDATED_FROM)
     name = f"{kind}-{version.version}"
     return Champion(kind, name, folders, date.fromisoformat(told) if told else None)  # type: ignore[arg-type]
 
 
 def standing(settings: Settings) -> Champion | None:
-    """The champion, None before the first training."""
+    """The champion, None before the first training.
+
+    Raises:
+        OtherLayoutError: it reads another layout of questions than this code asks.
+    """
     return champion(settings) if _aliased(_client(settings)) else None
-
-
-def signature_of(kind: Kind) -> ModelSignature:
-    """What the candidate takes and gives, as tensors."""
-    kinds = TensorSpec(np.dtype(np.int32), (-1, SLOTS), "slot_kind")
-    if kind == "two_tower":
-        vectors = TensorSpec(np.dtype(np.float32), (-1, SLOTS, EMBEDDING_SIZE), "item_vectors")
-        text = TensorSpec(np.dtype(np.float32), (-1, EMBEDDING_SIZE), "text")
-        facts = TensorSpec(np.dtype(np.float32), (-1, FACTS), "facts")
-        query = TensorSpec(np.dtype(np.float32), (-1, EMBEDDING_SIZE), "query")
-        return ModelSignature(Schema([vectors, kinds, text, facts]), Schema([query]))
-    positions = TensorSpec(np.dtype(np.int32), (-1, SLOTS), "positions")
-    scores = TensorSpec(np.dtype(np.float32), (-1, -1), "scores")
-    return ModelSignature(Schema([positions, kinds]), Schema([scores]))
 
 
 def _register(client: MlflowClient, run_id: str, training: Training, candidate: Candidate) -> str:

@@ -11,6 +11,7 @@ from models.baselines.item_knn import Knn, item_knn
 from models.baselines.popularity import popularity
 from models.decide.blend import SERVED, Blend, blended, logarithmic, neighbour_sums
 from models.decide.decide import NO_VOTES
+from models.decide.query import of_session
 from models.decide.sessions import SessionIndex, session_index, votes
 from models.evaluation.cases import Floats, Interactions, Ints
 from models.evaluation.ranking import Score
@@ -71,7 +72,7 @@ def blend_rows(similar: Floats, positions: Ints, kinds: Ints, around: Around, bl
             kind,
             popularity=around.popularity,
             together=neighbour_sums(knn.neighbours, knn.scores, known),
-            voted=votes(around.sessions, known) if blend.voted else NO_VOTES,
+            voted=votes(around.sessions, slots[of_session(kind)]) if blend.voted else NO_VOTES,
             blend=blend,
         )
     return found

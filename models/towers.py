@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from contracts.features import EMBEDDING_SIZE
 from models.catalog import PRICE_STEPS, UNKNOWN_ID, ItemFeatures
-from models.decide.facts import FACTS, OF_SESSION
+from models.decide.facts import FACTS, OF_REQUEST, OF_SESSION, OF_USER
 from models.decide.query import CARTED_KIND, EMPTY, KINDS, NO_ITEM, SESSION_KIND, SLOTS, USER_KIND, WORDS_KIND
 from models.decide.words import NO_WORD, WORD_BUCKETS
 from models.keras2 import tf, tfrs
@@ -24,6 +24,10 @@ BLOCK_HEADS = 2
 PLACES = SLOTS + 1
 """The slots, and the words behind them."""
 WORDS_ALONE = 0.7
+NAMELESS = 0.5
+"""Of who is told words alone: whose facts of session and user are hidden as well."""
+REQUEST_HIDDEN = 0.1
+"""Share of the rows without the request's facts: a list for an e-mail has none."""
 WORD_KEPT = 0.4
 FACTS_HIDDEN = 32
 NEAREST = 20
@@ -168,11 +172,14 @@ class TwoTower(tfrs.Model):  # type: ignore[misc]
         vectors = self.item_vectors(training)
         positions, kinds, words, facts = (inputs[name] for name in ("positions", "kinds", "words", "facts"))
         if training:
-            hidden = tf.random.uniform(tf.shape(kinds)[:1]) < self.shape.session_dropout
+            hidden = self._drawn(kinds, self.shape.session_dropout)
             hidden &= tf.reduce_any(tf.equal(kinds, USER_KIND), axis=1)  # of nothing nothing is learned
             positions, kinds = without_session(positions, kinds, hidden)
-            facts = without_session_facts(facts, hidden)
-            positions, kinds, words = self._told(positions, kinds, words, inputs["labels"])
+            facts = without_facts(facts, hidden, OF_SESSION)
+            facts = without_facts(facts, self._drawn(kinds, REQUEST_HIDDEN), OF_REQUEST)
+            positions, kinds, words, alone = self._told(positions, kinds, words, inputs["labels"])
+            nameless = alone & self._drawn(kinds, NAMELESS)
+            facts = without_facts(without_facts(facts, nameless, OF_SESSION), nameless, OF_USER)
         text = self.item_tower.text(words)
         queries = self.query_tower((slot_vectors(vectors, positions), kinds, text, facts), training=training)
         candidates = self._candidates(inputs["labels"])
@@ -201,18 +208,24 @@ class TwoTower(tfrs.Model):  # type: ignore[misc]
 
     def _told(
         self, positions: tf.Tensor, kinds: tf.Tensor, words: tf.Tensor, labels: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Rows of which a share is told some words of the label's text; of those most lose their slots."""
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Rows of which a share is told some words of the label's text; of those most lose their slots: bool[n] says which."""
         own = tf.gather(self.catalog[1], labels)
         own = tf.where(tf.random.uniform(tf.shape(own)) < WORD_KEPT, own, NO_WORD)
-        told = tf.random.uniform(tf.shape(labels)) < self.shape.words_told
+        told = self._drawn(labels, self.shape.words_told)
         told &= tf.reduce_any(tf.not_equal(own, NO_WORD), axis=1)
-        alone = (told & (tf.random.uniform(tf.shape(labels)) < WORDS_ALONE))[:, None]
+        alone = told & self._drawn(labels, WORDS_ALONE)
         return (
-            tf.where(alone, NO_ITEM, positions),
-            tf.where(alone, EMPTY, kinds),
+            tf.where(alone[:, None], NO_ITEM, positions),
+            tf.where(alone[:, None], EMPTY, kinds),
             tf.where(told[:, None], own, words),
+            alone,
         )
+
+    @staticmethod
+    def _drawn(rows: tf.Tensor, share: float) -> tf.Tensor:
+        """bool[n]: a share of the rows, drawn anew."""
+        return tf.random.uniform(tf.shape(rows)[:1]) < share
 
     def _candidates(self, labels: tf.Tensor) -> tf.Tensor:
         """The labels of the batch, items drawn uniformly, and some that are like labels drawn from the batch."""
@@ -234,11 +247,11 @@ def without_session(positions: tf.Tensor, kinds: tf.Tensor, hidden: tf.Tensor) -
     )
 
 
-def without_session_facts(facts: tf.Tensor, hidden: tf.Tensor) -> tf.Tensor:
-    """Facts [n, FACTS], those of the session 0 in the rows `hidden` bool[n]."""
-    of_session = np.zeros(FACTS, bool)
-    of_session[OF_SESSION] = True
-    return tf.where(hidden[:, None] & of_session[None], 0.0, facts)
+def without_facts(facts: tf.Tensor, hidden: tf.Tensor, part: slice) -> tf.Tensor:
+    """Facts [n, FACTS], those of the part 0 in the rows `hidden` bool[n]."""
+    of_part = np.zeros(FACTS, bool)
+    of_part[part] = True
+    return tf.where(hidden[:, None] & of_part[None], 0.0, facts)
 
 
 def proposal(share: tf.Tensor, batch: tf.Tensor, uniform: int, items: int) -> tf.Tensor:

@@ -53,7 +53,7 @@ def fit_two_tower(
     fit: Fit,
     start: Start | None = None,
 ) -> TwoTower:
-    """A trained model; from `start`'s weights where given, on the last `WARM_DAYS` days. Rows without a filled slot teach nothing and are left out.
+    """A trained model; from `start`'s weights where given, on the last `WARM_DAYS` days.
 
     Raises:
         ModelsError: `start` is of towers of another shape.
@@ -76,7 +76,7 @@ def seed(fit: Fit) -> None:
 
 def new_two_tower(train: Examples, items: ItemFeatures, known_items: int, fit: Fit) -> TwoTower:
     """Both towers with weights drawn by the seed; the proposal is that of the training rows."""
-    frequencies = np.bincount(with_slots(train).labels, minlength=len(items.ids)).astype(np.float32)
+    frequencies = np.bincount(train.labels, minlength=len(items.ids)).astype(np.float32)
     model = TwoTower(items, known_items, frequencies, fit.shape)
     build(model)
     return model
@@ -84,7 +84,6 @@ def new_two_tower(train: Examples, items: ItemFeatures, known_items: int, fit: F
 
 def run(model: TwoTower, train: Examples, fit: Fit) -> None:
     """The epochs, with a learning rate that falls along a cosine."""
-    train = with_slots(train)
     steps = fit.epochs * -(-len(train) // fit.batch)
     rate = tf.keras.optimizers.schedules.CosineDecay(fit.learning_rate, steps, alpha=0.05)
     model.compile(optimizer=tf.keras.optimizers.Adam(rate))
@@ -115,11 +114,6 @@ def nearest_of(vectors: Floats, count: int, rows: int = 2048) -> npt.NDArray[np.
         best = np.argpartition(-alike, max(least - 1, 0), axis=1)[:, :least]
         found[some] = np.concatenate([best, np.repeat(some[:, None], count - least, axis=1)], axis=1)
     return found
-
-
-def with_slots(train: Examples) -> Examples:
-    """The rows that have an item to learn from."""
-    return train.where((train.kinds != 0).any(axis=1))
 
 
 def build(model: TwoTower) -> None:

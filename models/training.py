@@ -16,8 +16,11 @@ from models.baselines.popularity import popularity, score_popularity
 from models.catalog import Catalog, item_features, read_catalog_at, vocabulary_of
 from models.decide.artifacts import SESSIONS, sessions_file
 from models.decide.blend import SERVED, Blend
-from models.decide.sessions import session_index
+from models.decide.layout import LAYOUT
+from models.decide.sessions import no_sessions, session_index
+from models.decide.words import NO_WORD
 from models.errors import ModelsError
+from models.evaluation.cases import Floats
 from models.evaluation.figures import figures_of, recall_by_slice
 from models.evaluation.metrics import Ranking
 from models.evaluation.ranking import Score, rank
@@ -177,18 +180,31 @@ def two_tower(
     from models.export import item_tower_file, query_tower_file
 
     model, vocabulary = fitted_towers(catalog, train, fit, start, workers)
-    rows = train.interactions()
+    rows, items = train.interactions(), len(catalog.ids)
     content = {
         files.WEIGHTS: files.weights_file(weights_of(model)),
         files.BLEND: files.to_json(asdict(SERVED)),
         files.QUERY_TOWER: query_tower_file(model.query_tower),
         files.ITEM_TOWER: item_tower_file(model.item_tower),
         files.VOCABULARY: files.to_json(vocabulary),
+        files.LAYOUT_OF: f"{LAYOUT}\n".encode(),
         files.ITEMS: files.to_json(list(catalog.ids)),
-        SESSIONS: sessions_file(session_index(rows.sessions, rows.items, len(catalog.ids))),
-        files.WORD_VECTORS: files.array_file(model.item_tower.words.get_weights()[0]),
+        SESSIONS: sessions_file(
+            session_index(rows.sessions, rows.items, items) if SERVED.voted else no_sessions(items)
+        ),
+        files.WORD_VECTORS: files.array_file(word_vectors_of(model, train)),
     }
     return Candidate("two_tower", {}, content), score_pipeline(model, train)
+
+
+def word_vectors_of(model: TwoTower, train: Examples) -> Floats:
+    """float32[buckets, 64] of the text encoder; zeros for what neither the catalog nor a search of the training rows holds."""
+    found: Floats = model.item_tower.words.get_weights()[0].copy()
+    unknown = np.ones(len(found), bool)
+    unknown[model.catalog[1].numpy().ravel()] = unknown[train.words.ravel()] = False
+    unknown[NO_WORD] = True
+    found[unknown] = 0
+    return found
 
 
 def fitted_towers(

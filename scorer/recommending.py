@@ -74,7 +74,8 @@ class Recommender:
         facts = await self._known(request, now_micros)
         ask = Ask(self.new_id(), now_micros, placement, request)
         derived = self._derived(ask, facts)
-        stored = {name: value for row in facts.rows for name, value in row.features.items()}
+        # Of a row that is not there the defaults say nothing, as in training, where its features are null.
+        stored = {name: value for row in facts.rows if row.found for name, value in row.features.items()}
         shopper = replace(facts.shopper, features={**stored, **derived})
         decided = self._decide(serving, shopper, placement, count)
         decision = _decision(ask, serving.snapshot.model_version, facts, decided, derived)
@@ -102,6 +103,8 @@ class Recommender:
                 session_items=(),
                 user_items=(),
                 searches=(),
+                earlier_searches=(),
+                features={},
                 search_term=None,
                 interests=(),
                 vector=None,

@@ -114,7 +114,8 @@ def check(served: Served) -> None:
 def _try_query(served: Served) -> None:
     """A tower is asked once for nobody before it is asked for somebody."""
     assert served.query is not None
-    vector = served.query(question_of(Shopper(search_term="anything"), served.snapshot))
+    question, _ = question_of(Shopper(search_term="anything"), served.snapshot)
+    vector = served.query(question)
     if vector.shape != served.snapshot.vectors.shape[1:]:
         raise SnapshotError(f"{served.snapshot.version}: the query tower answers {vector.shape}")
 

@@ -67,7 +67,7 @@ def _vectors_of(
         query = served.query
         assert query is not None
         for batch in batches:
-            asked = [question_of(shopper_of(row, at), served.snapshot) for row in batch.to_pylist()]
+            asked = [question_of(shopper_of(row, at), served.snapshot)[0] for row in batch.to_pylist()]
             known = pa.array([not one.is_empty for one in asked], pa.bool_())
             found = batch.select(["user_id", *TIMES]).filter(known)
             made = pa.array([query(one) for one in asked if not one.is_empty], pa.list_(pa.float32()))

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from contracts.clock import to_rfc3339
 from contracts.errors import BraidError
 from models.decide.blend import Blend
+from models.decide.layout import LAYOUT
 from models.decide.query import Query, Question, gather
 from models.decide.sessions import SessionIndex
 from models.decide.snapshot import Snapshot
@@ -53,11 +54,14 @@ class QueryTower:
     """The query tower in LiteRT on one thread; an instance is not to be shared between threads."""
 
     def __init__(self, path: Path) -> None:
+        """Raises SnapshotError where the file takes other inputs."""
         from ai_edge_litert.interpreter import Interpreter
 
         self._interpreter = Interpreter(model_path=str(path), num_threads=1)
         self._interpreter.allocate_tensors()
         inputs = {_plain(entry["name"]): entry["index"] for entry in self._interpreter.get_input_details()}
+        if inputs.keys() != set(TOWER_INPUTS):
+            raise SnapshotError(f"{path} takes {sorted(inputs)}, not {sorted(TOWER_INPUTS)}: train anew")
         self._inputs = [inputs[name] for name in TOWER_INPUTS]
         self._output = self._interpreter.get_output_details()[0]["index"]
 
@@ -93,7 +97,12 @@ def write_snapshot(root: Path, snapshot: Snapshot, tower: bytes | None, made_at:
     """
     files = _files(snapshot, tower)
     hashes = {name: _sha256(content) for name, content in files.items()}
-    about = {"model_version": snapshot.model_version, "kind": snapshot.kind, "cut_on": snapshot.cut_on}
+    about = {
+        "model_version": snapshot.model_version,
+        "kind": snapshot.kind,
+        "cut_on": snapshot.cut_on,
+        "layout": LAYOUT,
+    }
     content_hash = _sha256(_json({**about, "files": hashes}))[:10]
     version = f"{snapshot.cut_on}-{snapshot.model_version}-{content_hash}"
     manifest = {**about, "version": version, "made_at": to_rfc3339(made_at), "files": hashes}
@@ -106,9 +115,13 @@ def open_snapshot(folder: Path) -> Snapshot:
     """Read a snapshot's arrays after checking every file against the manifest.
 
     Raises:
-        SnapshotError: a file is missing, or its SHA-256 is not the manifest's; names the file.
+        SnapshotError: a file is missing, or its SHA-256 is not the manifest's (names the file), or it is of another layout.
     """
     manifest = _manifest(folder)
+    if manifest.get("layout") != LAYOUT:
+        raise SnapshotError(
+            f"{folder.name} is of another layout than this code reads: train and publish anew (python -m models train --start full)"
+        )
     contents = {name: _checked(folder / name, digest) for name, digest in manifest["files"].items()}
     items = json.loads(contents["items.json"])
     with np.load(io.BytesIO(contents["knn.npz"]), allow_pickle=False) as knn:

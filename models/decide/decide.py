@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -29,7 +29,7 @@ from models.decide.rankings import (
 from models.decide.reasons import explain_by_neighbours, explain_by_vectors, explain_with
 from models.decide.sessions import votes
 from models.decide.snapshot import Snapshot
-from models.decide.words import word_buckets
+from models.decide.words import WORDS, known_words, word_buckets
 
 Floats = npt.NDArray[np.float32]
 
@@ -47,7 +47,7 @@ class Shopper:
         session_items: `session_last_items` of a fresh session row.
         carted: `session_last_carted`; these are not recommended.
         user_items: `user_last_items`.
-        searches: `session_last_searches`, then `user_last_searches_90d`.
+        searches: `session_last_searches`; `earlier_searches`: `user_last_searches_90d`.
         features: stored and derived features by name, of the rows that may be used, and of the request.
         vector: the stored embedding float32[64] and `vector_model`, the model version that made it.
         consent_granted: whether personalization is granted now.
@@ -59,7 +59,7 @@ class Shopper:
         failure: a dependency failed and nothing could be read.
         context: items of the request itself, such as the product whose page is open: no stored row of anybody.
         search_term: what the request itself searches for; `interests`: what it was told in a questionnaire, categories and
-            brands. The newest words count: the request's search, else the last one, else the interests.
+            brands. See `said`.
         exclude: further items not to recommend.
     """
 
@@ -67,6 +67,7 @@ class Shopper:
     carted: Sequence[str] = ()
     user_items: Sequence[str] = ()
     searches: Sequence[str] = ()
+    earlier_searches: Sequence[str] = ()
     features: Mapping[str, Any] = field(default_factory=dict)
     vector: Floats | None = None
     vector_model: str | None = None
@@ -82,16 +83,19 @@ class Shopper:
     interests: Sequence[str] = ()
     exclude: Sequence[str] = ()
 
-    @property
-    def said(self) -> str | None:
-        """The words that count."""
-        return self.search_term or next(iter(self.searches), None) or " ".join(self.interests) or None
+    def said(self) -> Iterator[tuple[str, str]]:
+        """What was said in words and how, as a reason, what counts most first: the request's own words stay out of reasons.
 
-    @property
-    def said_as(self) -> str:
-        """How they were said, as a reason: the words themselves stay out of answers and records."""
-        searched = self.search_term or any(self.searches)
-        return f"close to {'what you searched for' if searched else 'your interests'}"
+        On an item's page interests say less than the item.
+        """
+        searched = "close to what you searched for"
+        for term in (self.search_term, *self.searches[:1]):
+            if term:
+                yield term, searched
+        if self.interests and not self.context:
+            yield " ".join(self.interests), "close to your interests"
+        for term in self.earlier_searches[:1]:
+            yield term, "close to what you searched for before"
 
     @property
     def problem(self) -> str | None:
@@ -147,11 +151,11 @@ def _rank(snapshot: Snapshot, shopper: Shopper, query: Query | None) -> Ranking:
     """The highest rung that can be stood on."""
     if not shopper.consent_granted:
         return _without_rows(snapshot, shopper, query, shopper.failure or NO_CONSENT)
-    question = question_of(shopper, snapshot)
+    question, reason = question_of(shopper, snapshot)
     cause = shopper.problem
     if not question.is_empty:
         stale = shopper.session_problem is not None and not of_session(question.kinds).any()
-        ranking = _champion(snapshot, question, shopper.said_as, query)
+        ranking = _champion(snapshot, question, reason, query)
         if ranking is not None:
             return replace(ranking, level=STALE_SESSION if stale else FULL, cause=cause)
         cause = NO_CANDIDATE if query is None else "the query tower gave no vector"
@@ -164,10 +168,18 @@ def _rank(snapshot: Snapshot, shopper: Shopper, query: Query | None) -> Ranking:
     return _without_rows(snapshot, shopper, query, cause or NOTHING_KNOWN)
 
 
-def question_of(shopper: Shopper, snapshot: Snapshot) -> Question:
-    """What the query tower reads of the shopper."""
+def question_of(shopper: Shopper, snapshot: Snapshot) -> tuple[Question, str]:
+    """What the query tower reads of the shopper, and the reason that its words give.
+
+    The first of what was said that holds a word of the catalog counts.
+    """
     positions, kinds = slots(shopper.session_items, shopper.carted, shopper.user_items, snapshot.index)
-    return Question(positions, kinds, word_buckets(shopper.said), facts_of(shopper.features))
+    words, reason = np.zeros(WORDS, np.int32), ""
+    for text, how in shopper.said():
+        words, reason = known_words(snapshot.word_vectors, word_buckets(text)), how
+        if words.any():
+            break
+    return Question(positions, kinds, words, facts_of(shopper.features)), reason
 
 
 def _without_rows(snapshot: Snapshot, shopper: Shopper, query: Query | None, cause: str) -> Ranking:
@@ -175,19 +187,21 @@ def _without_rows(snapshot: Snapshot, shopper: Shopper, query: Query | None, cau
     similar = contextual(snapshot, shopper.context, cause)
     if similar is not None:
         return similar
+    if snapshot.kind != "two_tower":
+        return popular(snapshot, POPULAR, cause)
     asked = Shopper(
         search_term=shopper.search_term,
         interests=shopper.interests,
         features={name: shopper.features.get(name) for name in REQUEST_NAMES},
     )
-    question = question_of(asked, snapshot)
-    near = None if question.is_empty else _champion(snapshot, question, asked.said_as, query)
+    question, reason = question_of(asked, snapshot)
+    near = None if question.is_empty else _champion(snapshot, question, reason, query)
     if near is None:
         return popular(snapshot, POPULAR, cause)
     return replace(near, source=RUNGS[CONTEXTUAL], level=CONTEXTUAL, cause=cause)
 
 
-def _champion(snapshot: Snapshot, question: Question, said_as: str, query: Query | None) -> Ranking | None:
+def _champion(snapshot: Snapshot, question: Question, reason: str, query: Query | None) -> Ranking | None:
     """The champion's scores for the question; None when it has no answer to it."""
     positions, kinds = question.positions, question.kinds
     known = positions[positions >= 0]
@@ -201,14 +215,14 @@ def _champion(snapshot: Snapshot, question: Question, said_as: str, query: Query
     vector = None if query is None else query(question)
     if vector is None or not np.isfinite(vector).all():
         return None
-    explain = explain_by_vectors(snapshot, known, kinds) if len(known) else explain_with(said_as)
+    explain = explain_by_vectors(snapshot, known, kinds) if len(known) else explain_with(reason)
     scores = blended(
         snapshot.vectors @ vector,
         positions,
         kinds,
         popularity=snapshot.logarithmic,
         together=neighbour_sums(snapshot.neighbours, snapshot.scores, known),
-        voted=votes(snapshot.sessions, known) if snapshot.blend.voted else NO_VOTES,
+        voted=votes(snapshot.sessions, positions[of_session(kinds)]) if snapshot.blend.voted else NO_VOTES,
         blend=snapshot.blend,
     )
     return Ranking(scores, "two_tower", explain, FULL, None)

@@ -85,7 +85,8 @@ def votes(index: SessionIndex, newest: Ints) -> Floats:
     np.minimum.at(agreed, of_visit, slot)
     best = np.lexsort((-found, -similarity))[:NEIGHBOURS]
     weights = similarity[best] * np.maximum(1 - 0.1 * (agreed[best] + 1), 0)
-    starts, lengths = index.item_starts[found[best]], np.diff(index.item_starts)[found[best]]
+    starts = index.item_starts[found[best]]
+    lengths = index.item_starts[found[best] + 1] - starts
     places = np.repeat(starts - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths)
     items = index.items[places + np.arange(lengths.sum())]
     summed = np.bincount(items, np.repeat(weights, lengths), len(index.idf))

@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 WORDS = 16
-WORD_BUCKETS = 4096
+TITLE_WORDS = 10
+"""Of an item's words those of the title; the rest are of category and brand."""
+WORD_BUCKETS = 16_384
 NO_WORD = 0
 WORD = re.compile(r"[^\W_]+")
 
@@ -20,11 +22,27 @@ Floats = npt.NDArray[np.float32]
 
 def word_buckets(*texts: str | None) -> Ints:
     """int32[16]: buckets 1 … WORD_BUCKETS-1 of the texts' first words, once each, filled up with 0."""
-    found = (word for text in texts if text for word in WORD.findall(text.lower()))
-    words = list(dict.fromkeys(found))[:WORDS]
+    words = _different(texts, WORDS)
     buckets = np.full(WORDS, NO_WORD, np.int32)
     buckets[: len(words)] = [1 + zlib.crc32(word.encode()) % (WORD_BUCKETS - 1) for word in words]
     return buckets
+
+
+def item_words(title: str, category: str | None, brand: str | None) -> Ints:
+    """int32[16] of an item: the title's first 10 words, then those of brand and category."""
+    return word_buckets(*_different((title,), TITLE_WORDS), brand, category)
+
+
+def known_words(word_vectors: Floats, buckets: Ints) -> Ints:
+    """The buckets that have a vector; NO_WORD in place of the others: a word that no text of the catalog holds says nothing."""
+    if not len(word_vectors):
+        return np.full_like(buckets, NO_WORD)
+    return np.where(word_vectors[buckets].any(axis=1), buckets, NO_WORD).astype(np.int32)
+
+
+def _different(texts: Iterable[str | None], most: int) -> list[str]:
+    found = (word for text in texts if text for word in WORD.findall(text.lower()))
+    return list(dict.fromkeys(found))[:most]
 
 
 def bucket_rows(texts: Iterable[str | None]) -> Ints:

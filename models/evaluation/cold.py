@@ -19,9 +19,11 @@ from scipy import sparse
 
 from models.baselines.popularity import popularity
 from models.catalog import item_features
+from models.decide.blend import Blend
 from models.decide.facts import OF_SESSION, OF_USER, without
 from models.decide.query import EMPTY, NO_ITEM, USER_KIND
 from models.decide.words import NO_WORD, WORD_BUCKETS, WORDS
+from models.evaluation.blending import blend_of
 from models.evaluation.cases import Floats, Ints
 from models.evaluation.intervals import interval
 from models.evaluation.methods import ITEM_KNN
@@ -48,10 +50,10 @@ LIKED = 5
 def cold_section(shop: Shop, params: Params, say: Say) -> dict[str, Any]:
     """Fit, and ask with less than is known."""
     model = fit_model(shop, params)
-    ours = score_pipeline(model, shop.train)
+    ours = score_pipeline(model, shop.train, blend_of(params))
     return {
         "known": known_figures(shop, ours, say),
-        "context": context_figures(shop, model, say),
+        "context": context_figures(shop, model, blend_of(params), say),
         **word_figures(shop, ours, say),
         "new_items": new_item_figures(shop, ours, params, say),
     }
@@ -76,12 +78,13 @@ def known_figures(shop: Shop, ours: Score[Examples], say: Say) -> list[dict[str,
     return found
 
 
-def context_figures(shop: Shop, model: TwoTower, say: Say) -> dict[str, Any]:
+def context_figures(shop: Shop, model: TwoTower, blend: Blend, say: Say) -> dict[str, Any]:
     """Recall@20 of what the request alone says, with popularity at the weight that the blend gives it at first, and of popularity."""
     vectors = model.item_vectors().numpy()
     query, around = query_of(model, vectors), Around.learned(shop.train.interactions(), shop.items)
     cases = newest(sample(shop.asked, ASKED, 0), 0)
-    by_context = _recall(lambda e: query(e) @ vectors.T + around.popularity[None, :], cases)
+    popular = np.float32(blend.popular) * around.popularity[None, :]
+    by_context = _recall(lambda e: query(e) @ vectors.T + popular, cases)
     counts = popularity(shop.train.interactions(), shop.items)
     by_popularity = _recall(lambda e: np.repeat(counts[None, :], len(e), axis=0), cases)
     found = {"cases": len(cases), "towers": by_context, "popularity": by_popularity}

@@ -19,7 +19,8 @@ from contracts.provenance import provenance
 from contracts.settings import ROOT
 from models.evaluation.search import Budget
 
-BASELINES = ("models/baselines", "models/evaluation/methods.py", "models/evaluation/shop_baselines.py")
+HARNESS = ("search", "cases", "ranking", "metrics", "baskets", "methods", "shop_baselines")
+BASELINES = ("models/baselines", *(f"models/evaluation/{name}.py" for name in HARNESS))
 OURS = ("models",)
 Told = dict[str, Any]
 

@@ -5,6 +5,9 @@ tuning:  learn to 31 July ─► every model's search on August
 final:   learn to 31 August with what the searches found ─► September, opened by `make evaluate-final` alone
 ```
 
+The catalog is that of the last day that is learned from, and of items that came later their state of the test's last day: prices and titles of
+the asked days are not known before.
+
 Rows are those of `gold_training_examples` under `var/evaluation` (`infra.evaluation`): each added item with what was online just
 before it. Retrieval orders the catalog of the last day; what lies in the cart is no candidate.
 """
@@ -13,12 +16,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 
 from contracts.settings import Settings
 from models.catalog import Catalog, read_catalog_at
+from models.changes import over
 from models.decide.facts import OF_SESSION, without
 from models.decide.query import EMPTY, NO_ITEM, USER_KIND
 from models.evaluation.baskets import at_session_start
@@ -62,7 +66,8 @@ def read_shop(settings: Settings, to: date) -> Shop:
         ModelsError: the lake is not there or does not reach so far.
     """
     lake = settings.evaluation
-    catalog = read_catalog_at(lake, to)
+    last = to - timedelta(days=DAYS[to])
+    catalog = over(read_catalog_at(lake, to), read_catalog_at(lake, last))
     train, asked = split(read_examples(lake, catalog.index, to), to, DAYS[to])
     return Shop(catalog, train, asked, at_session_start(asked))
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import partial
 from operator import itemgetter
 from typing import Any
@@ -47,8 +47,8 @@ from models.training import score_pipeline
 Say = Callable[[str], None]
 WITHOUT_SESSION = "ours_without_session"
 AS_SERVED = "as_served"
-TOWERS_SHARE = 0.75
-"""Of a search's time the part of the towers; the rest is the blend's."""
+TOWERS_SECONDS, TOWERS_TRIALS = 0.75, 0.5
+"""Of a search the part of the towers; the rest is the blend's, of which a trial costs less."""
 Hide = Callable[[Score[Examples]], Score[Examples]]
 
 
@@ -93,7 +93,7 @@ def tuned_section(
     """
     shop, budget, asked = read_shop(settings, TUNED_TO), searches.budget, searches.asked
     some = Search(sample(shop.asked, asked, 0), _some_baskets(shop.baskets, asked))
-    data = named(SHOP, shop.train.labels, shop.train.positions, shop.asked.labels, shop.asked.positions)
+    data = data_of_shop(shop)
 
     def search(method: ShopMethod, fit: Callable[[Params], Score[Examples]], most: Budget) -> dict[str, Any]:
         code = BASELINE_CODE if method in BASELINES else OWN_CODE
@@ -104,8 +104,7 @@ def tuned_section(
         return found
 
     told = {method.name: search(method, partial(method.fit, shop), budget) for method in rivals}
-    for_towers = replace(budget, seconds=budget.seconds * TOWERS_SHARE)
-    for_blend = replace(budget, seconds=budget.seconds * (1 - TOWERS_SHARE))
+    for_towers, for_blend = split_budget(budget)
     towers = search(TOWERS, partial(TOWERS.fit, shop), for_towers)
     daily = replace(shop, train=without_session(shop.train))
     told[TOWERS.name] = towers
@@ -123,6 +122,20 @@ def tuned_section(
     found = [_tested(shop, method, told[method.name], say) for method in (OURS, TOWERS, *rivals)]
     blind = _blind(shop, told[WITHOUT_SESSION], say)
     return summary(asked_of_shop(shop), [*found, blind, _as_served(shop, say)])
+
+
+def data_of_shop(shop: Shop) -> str:
+    """What a search on it stands for: every row of both sides, and the catalog."""
+    rows = [getattr(part, one.name) for part in (shop.train, shop.asked) for one in fields(Examples)]
+    told = np.array([str(asdict(shop.catalog))])
+    return named(SHOP, *rows, told)
+
+
+def split_budget(budget: Budget) -> tuple[Budget, Budget]:
+    """Ours is searched twice, the towers and then the blend, within the one budget that every baseline has."""
+    trials = max(1, round(budget.trials * TOWERS_TRIALS))
+    seconds = budget.seconds * TOWERS_SECONDS
+    return Budget(trials, seconds), Budget(max(1, budget.trials - trials), budget.seconds - seconds)
 
 
 def _some_baskets(baskets: Examples, asked: int | None) -> Examples:

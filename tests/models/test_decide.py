@@ -17,10 +17,17 @@ from models.decide.facts import OF_REQUEST, OF_SESSION, OF_USER
 from models.decide.query import CARTED_KIND, EMPTY, SESSION_KIND, USER_KIND, Question, gather, slots
 from models.decide.sessions import no_sessions
 from models.decide.snapshot import Snapshot
-from models.decide.words import WORD_BUCKETS
+from models.decide.words import WORD_BUCKETS, word_buckets
 
 HOME = placement_named("home")
 IDS = ("a", "b", "c", "d", "e")
+
+
+def word_vectors() -> np.ndarray:
+    """The catalog's texts hold these words alone."""
+    found = np.zeros((WORD_BUCKETS, 2), np.float32)
+    found[[bucket for bucket in word_buckets("tea cup cups acme") if bucket]] = 1
+    return found
 
 
 def snapshot(kind="two_tower") -> Snapshot:
@@ -39,7 +46,7 @@ def snapshot(kind="two_tower") -> Snapshot:
         currency=("GBP",) * 5,
         in_stock=np.ones(5, bool),
         vectors=np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32),
-        word_vectors=np.eye(WORD_BUCKETS, 2, dtype=np.float32),
+        word_vectors=word_vectors(),
         popularity=np.array([1, 2, 3, 4, 5], np.float32),
         neighbours=neighbours,
         scores=scores,
@@ -52,9 +59,9 @@ def snapshot(kind="two_tower") -> Snapshot:
 
 
 def newest(question: Question):
-    """A query tower that repeats the newest item's vector; of words alone it says 120°, so e."""
+    """A query tower that repeats the newest item's vector; of words alone it says 60°, so c."""
     if (question.positions < 0).all():
-        return snapshot().vectors[4]
+        return 3 * snapshot().vectors[2]  # louder than popularity
     return gather(snapshot().vectors, question.positions)[0, 0]
 
 
@@ -263,17 +270,39 @@ def test_decisions_repeat_and_never_break_a_rule(session, carted, consent):
         (Shopper(search_term="cup", failure="redis"), 3, "close to what you searched for"),
         (Shopper(searches=["tea"]), 4, "popular"),
         (Shopper(search_term="!?"), 4, "popular"),
+        (Shopper(search_term="xylophone"), 4, "popular"),
+        (
+            Shopper(search_term="xylophone", searches=["tea"], consent_granted=True),
+            0,
+            "close to what you searched for",
+        ),
+        (Shopper(search_term="!?", interests=["Acme"]), 3, "close to your interests"),
+        (
+            Shopper(interests=["cups"], earlier_searches=["tea"], consent_granted=True),
+            0,
+            "close to your interests",
+        ),
+        (Shopper(earlier_searches=["tea"], consent_granted=True), 0, "close to what you searched for before"),
     ],
 )
 def test_words_answer_where_no_item_is_known(shopper, level, reason):
     decided = ask(shopper)
     assert decided.degraded.level == level
     assert {reason} == {why for result in decided.results for why in result.reasons}
-    assert ids(decided)[0] == "e"
+    assert ids(decided)[0] == ("e" if level == 4 else "c")
 
 
-def test_of_words_a_champion_without_a_text_encoder_knows_nothing():
-    decided = ask(Shopper(search_term="cup", consent_granted=True), at=snapshot("item_knn"), query=None)
+def test_on_an_items_page_interests_say_less_than_the_item_and_a_search_more():
+    page = {"context": ["d"], "consent_granted": True}
+    assert ask(Shopper(interests=["cups"], **page)).results[0].reasons == ["similar to Mug d"]
+    assert ask(Shopper(search_term="cups", **page)).results[0].reasons == ["close to what you searched for"]
+
+
+@pytest.mark.parametrize("kind", ["item_knn", "popularity"])
+@pytest.mark.parametrize("granted", [False, True])
+def test_of_words_a_champion_without_a_text_encoder_knows_nothing(kind, granted):
+    plain = replace(snapshot(kind), word_vectors=np.zeros((0, 2), np.float32))
+    decided = ask(Shopper(search_term="cup", consent_granted=granted), at=plain, query=None)
     assert (decided.degraded.level, decided.results[0].source) == (4, "popular")
 
 

@@ -53,6 +53,8 @@ def test_the_served_votes_are_the_measured_ones():
     index = session_index(visits, items, 30)
     found = np.array([votes(index, row[row >= 0]) for row in positions])
     spoken = found > 0
+    assert spoken.any()
+    assert (spoken == (expected > 0)).all()
     assert found[spoken] == pytest.approx(expected[spoken], rel=1e-4)
 
 

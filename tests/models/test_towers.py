@@ -9,7 +9,16 @@ from models.catalog import ItemFeatures, price_step
 from models.decide.artifacts import QueryTower
 from models.decide.facts import FACTS, OF_SESSION
 from models.decide.query import SLOTS
-from models.decide.words import NO_WORD, WORD_BUCKETS, WORDS, bucket_rows, text_vector, word_buckets
+from models.decide.words import (
+    NO_WORD,
+    WORD_BUCKETS,
+    WORDS,
+    bucket_rows,
+    item_words,
+    known_words,
+    text_vector,
+    word_buckets,
+)
 from models.evaluation.litert import cosines, overlap, queries
 from models.examples import Examples
 from models.export import item_tower_file, query_tower_file
@@ -21,8 +30,8 @@ from models.towers import (
     TwoTower,
     proposal,
     with_hard,
+    without_facts,
     without_session,
-    without_session_facts,
 )
 from models.towers import QueryTower as KerasQueryTower
 from models.train import Mining, nearest_of
@@ -96,7 +105,7 @@ def test_what_is_drawn_from_a_labels_nearest_is_counted_as_it_is_drawn():
 
 
 def test_of_a_hidden_session_no_fact_is_left():
-    facts = without_session_facts(tf.ones((2, FACTS)), tf.constant([True, False])).numpy()
+    facts = without_facts(tf.ones((2, FACTS)), tf.constant([True, False]), OF_SESSION).numpy()
     assert facts[1].all()
     assert not facts[0, OF_SESSION].any()
     assert facts[0].sum() == FACTS - (OF_SESSION.stop - OF_SESSION.start)
@@ -109,10 +118,11 @@ def test_rows_are_told_words_of_their_label_and_most_of_them_nothing_else():
     tf.keras.utils.set_random_seed(1)
     labels = np.tile(np.arange(3, dtype=np.int32), 100)
     slots, nothing = np.zeros((300, SLOTS), np.int32), np.zeros((300, WORDS), np.int32)
-    positions, kinds, told = model._told(
+    positions, kinds, told, is_alone = model._told(
         tf.constant(slots), tf.constant(slots + 1), tf.constant(nothing), tf.constant(labels)
     )
     alone = (kinds.numpy() == 0).all(axis=1)
+    assert (is_alone.numpy() == alone).all()
     assert 0.6 < alone.mean() < 0.8
     assert ((positions.numpy() == -1).all(axis=1) == alone).all()
     assert all(set(row) <= {NO_WORD, *words[label]} for row, label in zip(told.numpy(), labels, strict=True))
@@ -199,6 +209,18 @@ def test_words_and_price_steps():
     assert word_buckets("Red mug").tolist() == word_buckets("RED MUG, red!").tolist()
     assert word_buckets("Red", None, "mug > red").tolist() == word_buckets("Red mug").tolist()
     assert (word_buckets("Red mug") != NO_WORD).sum() == 2
+    long_title = " ".join(f"word{n}" for n in range(20))
+    item = item_words(long_title, "home > cups", "Acme").tolist()
+    assert item[:10] == word_buckets(long_title)[:10].tolist()
+    assert item[10:13] == word_buckets("acme home cups")[:3].tolist()
+    vectors = np.zeros((WORD_BUCKETS, 2), np.float32)
+    vectors[word_buckets("mug")[0]] = 1
+    assert known_words(vectors, word_buckets("blue mug")).tolist() == [
+        NO_WORD,
+        word_buckets("mug")[0],
+        *[NO_WORD] * 14,
+    ]
+    assert not known_words(np.zeros((0, 64), np.float32), word_buckets("mug")).any()
     assert (word_buckets("Tasse à café") != NO_WORD).sum() == 3
     assert (word_buckets(" ".join(map(str, range(99)))) != NO_WORD).all()
     # 2 log2(price): 0, 2, 13.3, capped at 23.

@@ -27,7 +27,6 @@ from models.train import (
     resume,
     warm,
     weights_of,
-    with_slots,
 )
 from models.training import How, fitted_towers, start_of, two_tower
 from tests.models.conftest import CUT
@@ -85,7 +84,7 @@ def test_a_warm_starts_proposal_is_that_of_the_days_it_learns_from(rows):
         train, days=np.where(np.arange(len(train)) % 2, train.days - np.timedelta64(60, "D"), train.days)
     )
     warmed, _ = fitted_towers(catalog, old, warm(FIT), start)
-    half = with_slots(old.where(np.arange(len(old)) % 2 == 0))
+    half = old.where(np.arange(len(old)) % 2 == 0)
     expected = np.bincount(half.labels, minlength=len(catalog.ids)) / len(half)
     assert warmed.share.numpy() == pytest.approx(expected)
 
@@ -126,6 +125,7 @@ def test_the_same_seed_gives_the_same_files_and_another_others(rows):
     assert first == second
     assert {name for name in first if first[name] == other[name]} == {
         files.VOCABULARY,
+        files.LAYOUT_OF,
         files.BLEND,
         files.ITEMS,
         SESSIONS,

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from models.decide.artifacts import set_current, write_snapshot
+from contracts.features import FeatureType
+from contracts.online import encode_value, feature_field, redis_key
+from models.decide.artifacts import SnapshotError, open_snapshot, set_current, write_snapshot
 from models.decide.blend import Blend
-from models.decide.facts import FACTS
+from models.decide.facts import FACTS, OF_SESSION
+from models.decide.layout import LAYOUT
 from models.decide.query import SLOTS
 from models.decide.words import WORD_BUCKETS, word_buckets
 from scorer.service import Options
-from tests.scorer.kit import NOW, Rows, Running, micros_ago, publish, scorer, snapshot, unique
+from tests.scorer.kit import NOW, PROJECT, Rows, Running, micros_ago, publish, scorer, snapshot, unique
 
 
 @pytest.fixture()
@@ -129,6 +133,36 @@ def test_words_are_answered_with_and_without_consent(options: Options, serving: 
     }
 
 
+def test_facts_reach_the_tower_of_rows_that_are_there_alone(
+    options: Options, serving: Path, rows: Rows
+) -> None:
+    alone = Blend(popular=0, fading=0, again=0, yielding=0, together=0)
+    publish(serving, replace(snapshot("two_tower", "tower-1"), blend=alone), session_tower())
+    who = {"visitor_id": unique("v"), "session_id": "s1", "user_id": unique("u")}
+    granted_at = micros_ago(days=1)
+    rows.consent(f"user:{who['user_id']}", "granted", granted_at)
+    rows.user(who["user_id"], micros_ago(hours=5), user_last_items=["a"])
+    with scorer(replace(options, serving=serving)) as started:
+        without_row = started.recommend(**who, count=1)
+        rows.session(who["visitor_id"], "s1", micros_ago(seconds=5), granted_at, session_last_items=["a"])
+        with_row = started.recommend(**who, count=1)
+        key = redis_key(PROJECT, {"visitor_id": who["visitor_id"], "session_id": "s1"})
+        text = encode_value("many", FeatureType.STRING)
+        rows.redis.hset(key, feature_field("session", "session_carts"), text)
+        wrong_form = started.recommend(**who, count=1)
+    assert [one["results"][0]["item_id"] for one in (without_row, with_row)] == ["b", "c"]
+    assert wrong_form["degraded"]["rung"] == "popular"
+    assert "ValueError" in wrong_form["degraded"]["cause"]
+
+
+def test_a_snapshot_of_another_layout_is_refused_and_named(serving: Path) -> None:
+    version = publish(serving, snapshot())
+    manifest = serving / version / "manifest.json"
+    manifest.write_text(manifest.read_text().replace(LAYOUT, "0" * 12))
+    with pytest.raises(SnapshotError, match="--start full"):
+        open_snapshot(serving / version)
+
+
 def test_a_tower_that_is_none_is_refused(options: Options, serving: Path) -> None:
     publish(serving, snapshot("two_tower", "tower-1"), b"not a model")
     with scorer(replace(options, serving=serving)) as started:
@@ -146,6 +180,31 @@ def mean_tower() -> bytes:
     """A query tower that answers the unit vector of the sum of the slots and the text."""
     import tensorflow as tf
 
+    def query(item_vectors: Any, slot_kind: Any, text: Any, facts: Any) -> Any:
+        filled = tf.cast(slot_kind > 0, tf.float32)[:, :, None]
+        return tf.reduce_sum(item_vectors * filled, axis=1) + text + 0 * tf.reduce_sum(facts)
+
+    return tower_of(query)
+
+
+def session_tower() -> bytes:
+    """A query tower that points at "c" where a session is known, else at "b"."""
+    import tensorflow as tf
+
+    def query(item_vectors: Any, slot_kind: Any, text: Any, facts: Any) -> Any:
+        known = facts[:, OF_SESSION.start, None]
+        unused = (
+            tf.reduce_sum(item_vectors) + tf.reduce_sum(text) + tf.cast(tf.reduce_sum(slot_kind), tf.float32)
+        )
+        return known * tf.one_hot([2], 64) + (1 - known) * tf.one_hot([1], 64) + 0 * unused
+
+    return tower_of(query)
+
+
+def tower_of(query: Callable[..., Any]) -> bytes:
+    """A LiteRT file of the function, made a unit vector."""
+    import tensorflow as tf
+
     @tf.function(
         input_signature=[
             tf.TensorSpec((1, SLOTS, 64), tf.float32, "item_vectors"),
@@ -154,12 +213,8 @@ def mean_tower() -> bytes:
             tf.TensorSpec((1, FACTS), tf.float32, "facts"),
         ]
     )
-    def tower(
-        item_vectors: tf.Tensor, slot_kind: tf.Tensor, text: tf.Tensor, facts: tf.Tensor
-    ) -> dict[str, tf.Tensor]:
-        filled = tf.cast(slot_kind > 0, tf.float32)[:, :, None]
-        read = tf.reduce_sum(item_vectors * filled, axis=1) + text + 0 * tf.reduce_sum(facts)
-        return {"query": tf.math.l2_normalize(read, axis=1)}
+    def tower(item_vectors: Any, slot_kind: Any, text: Any, facts: Any) -> dict[str, Any]:
+        return {"query": tf.math.l2_normalize(query(item_vectors, slot_kind, text, facts), axis=1)}
 
     converter = tf.lite.TFLiteConverter.from_concrete_functions([tower.get_concrete_function()])
     model: bytes = converter.convert()

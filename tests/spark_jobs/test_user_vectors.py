@@ -16,6 +16,7 @@ from contracts.settings import Settings
 from models.decide.artifacts import open_served, set_staged, write_snapshot
 from models.decide.decide import Shopper, question_of
 from models.decide.facts import FACTS
+from models.decide.words import WORD_BUCKETS
 from models.export import query_tower_file
 from models.keras2 import tf
 from models.towers import QueryTower, Shape
@@ -50,9 +51,10 @@ def test_each_user_has_the_query_of_the_own_items(run: Run) -> None:
     tower = QueryTower(Shape(blocks=1))
     inputs = ((1, 50, 64), (1, 50), (1, 64), (1, FACTS))
     tower(tuple(np.zeros(shape, np.int32 if shape == (1, 50) else np.float32) for shape in inputs))
-    version = write_snapshot(
-        run.settings.serving, snapshot("two_tower", "two_tower-7"), query_tower_file(tower), MADE
+    staged = replace(
+        snapshot("two_tower", "two_tower-7"), word_vectors=np.ones((WORD_BUCKETS, 64), np.float32)
     )
+    version = write_snapshot(run.settings.serving, staged, query_tower_file(tower), MADE)
     with pytest.raises(SourceError, match="models embed"):
         run_user_vectors(run)
     set_staged(run.settings.serving, str(CUT), version)
@@ -64,16 +66,14 @@ def test_each_user_has_the_query_of_the_own_items(run: Run) -> None:
     assert row.event_timestamp.astimezone(UTC) == ENDS
     served = open_served(run.settings.serving / version)
     assert served.query is not None
-    # The cut is published on a Friday at 02:00.
-    at = {"request_hour": 2, "request_weekday": 4}
     for found, shopper in (
         (
             row,
-            Shopper(user_items=["b", "a"], features={**at, "user_carts_90d": 7, "user_purchases_90d_now": 0}),
+            Shopper(user_items=["b", "a"], features={"user_carts_90d": 7, "user_purchases_90d_now": 0}),
         ),
-        (of_words, Shopper(searches=["tea"], features={**at, "user_purchases_90d_now": 0})),
+        (of_words, Shopper(earlier_searches=["tea"], features={"user_purchases_90d_now": 0})),
     ):
-        expected = served.query(question_of(shopper, served.snapshot))
+        expected = served.query(question_of(shopper, served.snapshot)[0])
         assert np.array_equal(np.array(found.user_vector, np.float32), expected)
     assert of_words.user_id == "u4"
 

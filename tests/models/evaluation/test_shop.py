@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -128,7 +129,7 @@ def test_september_is_asked_with_what_august_chose_and_each_opening_is_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     settings, said = Settings(var=tmp_path), []
-    write_lake(settings.evaluation, TESTED_TO, 75, 12, more_cuts=(TUNED_TO,))
+    write_lake(settings.evaluation, TESTED_TO, 75, 12, more_cuts=(TUNED_TO, date(2011, 7, 31)))
     with pytest.raises(ModelsError, match="make evaluate"):
         run_final(settings, said.append)
     knn = next(method for method in BASELINES if method.name == "item_knn")
