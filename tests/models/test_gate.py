@@ -10,6 +10,7 @@ import pytest
 from contracts.settings import Settings
 from models.baselines.item_knn import item_knn, score_knn
 from models.baselines.popularity import popularity, score_popularity
+from models.baselines.session_knn import score_sessions, session_index
 from models.catalog import read_catalog_at
 from models.evaluation.baskets import at_session_start
 from models.evaluation.faults import faults_section
@@ -92,12 +93,12 @@ def rows(small: Settings) -> tuple[Examples, Examples, int]:
 
 
 def trained(model_train: Examples, rows: tuple[Examples, Examples, int]) -> Training:
-    """A model learned from `model_train` as candidate, popularity and kNN of the true rows as rivals."""
+    """Session kNN of `model_train` as the candidate; of the true rows popularity, kNN, and what is measured alone as rivals."""
     train, validation, items = rows
     counts = popularity(train.interactions(), items)
-    model = item_knn(model_train.interactions(), items, neighbours=100)
+    index = session_index(model_train.interactions(), items, 500)
     fitted = [
-        (Candidate("two_tower", {}, {}), score_knn(model, counts)),
+        (Candidate("two_tower", {}, {}), score_sessions(index, counts, 500, 4)),
         (Candidate("item_knn", {}, {}), score_knn(item_knn(train.interactions(), items), counts)),
         (Candidate("popularity", {}, {}), score_popularity(counts)),
     ]
