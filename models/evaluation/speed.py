@@ -6,7 +6,6 @@ session in one pass. The first epoch of each loop, in which the graph is built, 
 
 from __future__ import annotations
 
-import resource
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -103,7 +102,7 @@ def grown(data: Path, fit: Fit, factor: int) -> dict[str, Any]:
         "examples": examples_of(part, fit.shape.slots),
         "epoch_seconds": round(seconds, 2),
         "examples_per_second": round(examples_of(part, fit.shape.slots) / seconds),
-        "memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "memory_mib": _peak_mib(),
     }
 
 
@@ -128,6 +127,12 @@ def tutorial_seconds(part: Ragged, items: int) -> float:
 def examples_of(part: Ragged, slots: int) -> int:
     """Items that something precedes, of the slots that our towers read; the tutorial's loop reads those of longer sessions, too."""
     return int((np.minimum(part.lengths, slots + 1) - 1).clip(0).sum())
+
+
+def _peak_mib() -> int:
+    """Of this program; `ru_maxrss` would count what its parent had held as it forked."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) // 1024
 
 
 def _part(dataset: Dataset, factor: int) -> Ragged:
