@@ -85,7 +85,6 @@ def newest(updates: Iterable[Update], now_micros: int) -> dict[str, Update]:
 
 def changed(catalog: Catalog, updates: Mapping[str, Update]) -> Catalog:
     """The catalog with the updates' states in place of its own, and new items beside its own, in the order of ids."""
-    stock = {item: u["availability"] == "in_stock" for item, u in updates.items()}
     return _with(
         catalog,
         {
@@ -95,7 +94,7 @@ def changed(catalog: Catalog, updates: Mapping[str, Update]) -> Catalog:
                 u.get("brand"),
                 u["price_minor"],
                 u["currency"],
-                stock[item],
+                u["availability"] == "in_stock",
             )
             for item, u in updates.items()
         },

@@ -19,7 +19,7 @@ from scipy import sparse
 
 from models.baselines.popularity import popularity
 from models.catalog import item_features
-from models.decide.blend import Blend
+from models.decide.blend import Blend, logarithmic
 from models.decide.facts import OF_SESSION, OF_USER, without
 from models.decide.query import EMPTY, NO_ITEM, USER_KIND
 from models.decide.words import NO_WORD, WORD_BUCKETS, WORDS
@@ -34,7 +34,6 @@ from models.evaluation.shop import Shop
 from models.evaluation.shop_baselines import TRENDING, of_sessions
 from models.evaluation.shop_methods import OURS, fit_model
 from models.examples import Examples
-from models.served import Around
 from models.towers import TwoTower
 from models.train import query_of
 from models.training import score_pipeline
@@ -81,11 +80,10 @@ def known_figures(shop: Shop, ours: Score[Examples], say: Say) -> list[dict[str,
 def context_figures(shop: Shop, model: TwoTower, blend: Blend, say: Say) -> dict[str, Any]:
     """Recall@20 of what the request alone says, with popularity at the weight that the blend gives it at first, and of popularity."""
     vectors = model.item_vectors().numpy()
-    query, around = query_of(model, vectors), Around.learned(shop.train.interactions(), shop.items)
+    query, counts = query_of(model, vectors), popularity(shop.train.interactions(), shop.items)
     cases = newest(sample(shop.asked, ASKED, 0), 0)
-    popular = np.float32(blend.popular) * around.popularity[None, :]
+    popular = np.float32(blend.popular) * logarithmic(counts)[None, :]
     by_context = _recall(lambda e: query(e) @ vectors.T + popular, cases)
-    counts = popularity(shop.train.interactions(), shop.items)
     by_popularity = _recall(lambda e: np.repeat(counts[None, :], len(e), axis=0), cases)
     found = {"cases": len(cases), "towers": by_context, "popularity": by_popularity}
     say(f"cold start: context {found}")
@@ -97,7 +95,7 @@ def word_figures(shop: Shop, ours: Score[Examples], say: Say) -> dict[str, Any]:
     words = item_features(shop.catalog, {}).words
     asked = sample(shop.asked, ASKED, 0)
     held = _held(words)
-    counts = Around.learned(shop.train.interactions(), shop.items).popularity
+    counts = logarithmic(popularity(shop.train.interactions(), shop.items))
     chance = np.random.default_rng(0)
     users = np.where(asked.kinds == USER_KIND, asked.positions, NO_ITEM)
     found: dict[str, Any] = {}
