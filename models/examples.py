@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from contracts.settings import Settings
 from models.decide.facts import NAMES, facts
-from models.decide.query import NO_ITEM, SLOTS, Question, slots
+from models.decide.query import NO_ITEM, SLOTS, Question, met_before, slots
 from models.decide.words import bucket_rows
 from models.errors import ModelsError
 from models.evaluation.cases import Interactions, Longs
@@ -30,6 +30,7 @@ COLUMNS = (
     "session_last_items",
     "session_last_carted",
     "user_last_items",
+    "user_top_items_90d",
     "session_last_searches",
     "user_last_searches_90d",
     *NAMES,
@@ -41,7 +42,7 @@ class Examples:
     """One row a label, in the order of (time, event id).
 
     Attributes:
-        positions: int32[n, 50] rows of the catalog, -1 where a slot is empty; `kinds` int32[n, 50] beside it.
+        positions: int32[n, 80] rows of the catalog, -1 where a slot is empty; `kinds` int32[n, 80] beside it.
         words: int32[n, 16], buckets of the newest search (`decide.words`); `facts` float32[n, FACTS] (`decide.facts`).
         labels: int32[n], the added item's row of the catalog.
         carted: int32[n, 50], rows of the items already in the session's cart, -1 beyond them.
@@ -107,11 +108,10 @@ def examples_of(rows: pa.Table, index: Mapping[str, int]) -> Examples:
     positions = np.empty((rows.num_rows, SLOTS), np.int32)
     kinds = np.empty((rows.num_rows, SLOTS), np.int32)
     carted = np.full((rows.num_rows, CARTED), NO_ITEM, np.int32)
-    shoppers = zip(
-        columns["session_last_items"], columns["user_last_items"], columns["session_last_carted"], strict=True
-    )
+    users = map(met_before, columns["user_last_items"], columns["user_top_items_90d"])
+    shoppers = zip(columns["session_last_items"], users, columns["session_last_carted"], strict=True)
     for n, (session, user, cart) in enumerate(shoppers):
-        positions[n], kinds[n] = slots(session or (), cart or (), user or (), index)
+        positions[n], kinds[n] = slots(session or (), cart or (), user, index)
         known = [index[item] for item in cart or () if item in index][:CARTED]
         carted[n, : len(known)] = known
     searches = zip(columns["session_last_searches"], columns["user_last_searches_90d"], strict=True)

@@ -11,7 +11,7 @@ from models.towers import ItemTower, QueryTower
 
 
 def query_tower_file(tower: QueryTower, *, quantized: bool = False) -> bytes:
-    """The query tower: (vectors [1, 50, 64], kinds int32 [1, 50], text [1, 64], facts [1, FACTS]) → query [1, 64].
+    """The query tower: (vectors [1, 80, 64], kinds int32 [1, 80], text [1, 64], facts [1, FACTS]) → query [1, 64].
 
     Float32, or with its weights as 8-bit integers: a quarter of the size, for a device.
     """

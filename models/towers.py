@@ -90,7 +90,7 @@ class ItemTower(tf.keras.Model):  # type: ignore[misc]
 
 
 class QueryTower(tf.keras.Model):  # type: ignore[misc]
-    """(slot vectors [n, 50, 64], slot kinds [n, 50], text [n, 64], facts [n, FACTS]) → unit query vectors [n, 64].
+    """(slot vectors [n, 80, 64], slot kinds [n, 80], text [n, 64], facts [n, FACTS]) → unit query vectors [n, 64].
 
     Attention pools the slots and, as one more of them, the words; a dense part reads that, the newest item and the facts.
     """
@@ -237,7 +237,7 @@ class TwoTower(tfrs.Model):  # type: ignore[misc]
 
 
 def without_session(positions: tf.Tensor, kinds: tf.Tensor, hidden: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Slots [n, 50] and their kinds; of the rows `hidden` bool[n] those of the user alone, moved up, as when a visit begins."""
+    """Slots [n, 80] and their kinds; of the rows `hidden` bool[n] those of the user alone, moved up, as when a visit begins."""
     order = tf.argsort(tf.cast(tf.not_equal(kinds, USER_KIND), tf.int32), axis=1, stable=True)
     moved = tf.gather(kinds, order, batch_dims=1)
     kept = tf.equal(moved, USER_KIND)
@@ -267,6 +267,6 @@ def with_hard(q: tf.Tensor, near: tf.Tensor, others: tf.Tensor, hard: int) -> tf
 
 
 def slot_vectors(vectors: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
-    """[n, 50, 64] of positions [n, 50]; zeros where a position is -1."""
+    """[n, 80, 64] of positions [n, 80]; zeros where a position is -1."""
     padded = tf.concat([tf.zeros_like(vectors[:1]), vectors], axis=0)
     return tf.gather(padded, positions + 1)

@@ -18,6 +18,7 @@ from contracts.decisions import Row
 from contracts.features import CONSENT, SESSION, SHOPPER, USER, USER_EMBEDDING, View
 from contracts.online import StoredRow
 from models.decide.decide import Shopper
+from models.decide.query import met_before
 from scorer.store import RowKey
 from scorer.wire import FeatureStates, RecommendRequest, RowState
 
@@ -78,7 +79,7 @@ def known(reads: Sequence[Read], now_micros: int, request: RecommendRequest) -> 
         _anybody(request),
         session_items=session.items("session_last_items"),
         carted=session.items("session_last_carted"),
-        user_items=user.items("user_last_items"),
+        user_items=met_before(user.items("user_last_items"), user.items("user_top_items_90d")),
         searches=session.items("session_last_searches"),
         earlier_searches=user.items("user_last_searches_90d"),
         vector=None if vector is None else np.asarray(vector, np.float32),

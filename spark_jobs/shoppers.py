@@ -10,6 +10,7 @@ from contracts.clock import to_micros
 from contracts.features import USER, Request, derive
 from models.decide.decide import Shopper
 from models.decide.facts import REQUEST_NAMES
+from models.decide.query import met_before
 
 COLUMNS = ("user_id", *(feature.name for feature in USER.features))
 
@@ -18,7 +19,7 @@ def shopper_of(row: Mapping[str, Any], at: datetime) -> Shopper:
     """Of `COLUMNS` of `gold_user_features`; there is no request, so none of its facts. Consent is the caller's to see to."""
     known = {**row, **derive(row, Request(to_micros(at)))}
     return Shopper(
-        user_items=row["user_last_items"] or (),
+        user_items=met_before(row["user_last_items"], row["user_top_items_90d"]),
         earlier_searches=row["user_last_searches_90d"] or (),
         features={name: value for name, value in known.items() if name not in REQUEST_NAMES},
         consent_granted=True,

@@ -66,6 +66,7 @@ USER = View(
         one("user_first_seen_at", "Time of the first event, µs", INT64, Min("event_time")),
         listed("user_last_items", "Items viewed or carted in 90 days, newest first", LastK("item_id", 30), *ITEM_TOUCHES,
                days=90),
+        listed("user_top_items_90d", "Items carted most often in 90 days", TopK("item_id", 30), "add_to_cart", days=90),
         listed("user_last_searches_90d", "Search terms in 90 days, newest first", LastK("search_term", 5), "search",
                days=90),
         one("user_cut_end_at", "End of the cut, µs: what the shopper view adds begins there", INT64, Computed()),

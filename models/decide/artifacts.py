@@ -66,7 +66,7 @@ class QueryTower:
         self._output = self._interpreter.get_output_details()[0]["index"]
 
     def __call__(self, *inputs: npt.NDArray[Any]) -> Floats:
-        """The query vector [64] of `TOWER_INPUTS`: [1, 50, 64], int32 [1, 50], [1, 64], [1, FACTS]."""
+        """The query vector [64] of `TOWER_INPUTS`: [1, 80, 64], int32 [1, 80], [1, 64], [1, FACTS]."""
         for index, value in zip(self._inputs, inputs, strict=True):
             self._interpreter.set_tensor(index, value)
         self._interpreter.invoke()

@@ -46,7 +46,7 @@ class Shopper:
     Attributes:
         session_items: `session_last_items` of a fresh session row.
         carted: `session_last_carted`; these are not recommended.
-        user_items: `user_last_items`.
+        user_items: `query.met_before` of the user row.
         searches: `session_last_searches`; `earlier_searches`: `user_last_searches_90d`.
         features: stored and derived features by name, of the rows that may be used, and of the request.
         vector: the stored embedding float32[64] and `vector_model`, the model version that made it.

@@ -1,4 +1,4 @@
-"""What the query tower reads of a shopper: 50 slots of item vectors, newest first, session before user; words; and facts."""
+"""What the query tower reads of a shopper: 80 slots of item vectors, session before user; words; and facts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 SESSION_SLOTS = 20
-USER_SLOTS = 30
+USER_SLOTS = 60
+"""The newest 30, and the 30 that were put into the cart most often."""
 SLOTS = SESSION_SLOTS + USER_SLOTS
 EMPTY, SESSION_KIND, USER_KIND, CARTED_KIND = range(4)
 """Of a slot: nothing; looked at or chosen in this session; met before it; put into this session's cart."""
@@ -28,7 +29,7 @@ class Question:
     """One shopper at one moment.
 
     Attributes:
-        positions: int32[50], the slots' rows of the catalog, -1 where one is empty; `kinds` int32[50] beside it.
+        positions: int32[80], the slots' rows of the catalog, -1 where one is empty; `kinds` int32[80] beside it.
         words: int32[16], buckets of what the shopper said in words (`decide.words`).
         facts: float32[FACTS] (`decide.facts`).
     """
@@ -54,7 +55,7 @@ def slots(
     user_items: Iterable[str],
     index: Mapping[str, int],
 ) -> tuple[Ints, Ints]:
-    """Positions int32[50] in `index` and kinds int32[50] of a shopper's items, the lists newest first.
+    """Positions int32[80] in `index` and kinds int32[80] of a shopper's items: the session's newest first, the user's as `met_before`.
 
     Items that `index` does not know are left out; empty slots have position -1 and kind 0.
     """
@@ -69,6 +70,11 @@ def slots(
     return positions, kinds
 
 
+def met_before(newest: Iterable[str] | None, most_often: Iterable[str] | None) -> list[str]:
+    """What slots hold of the user: `user_last_items`, which reach back about one invoice, then `user_top_items_90d`."""
+    return [*(newest or ()), *(most_often or ())]
+
+
 def of_session(kinds: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """Which slots are of this session."""
     found: npt.NDArray[np.bool_] = (kinds == SESSION_KIND) | (kinds == CARTED_KIND)
@@ -76,7 +82,7 @@ def of_session(kinds: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
 
 
 def gather(vectors: Floats, positions: npt.NDArray[Any]) -> Floats:
-    """The vectors [1, 50, dim] of the slots, zeros where a slot is empty."""
+    """The vectors [1, 80, dim] of the slots, zeros where a slot is empty."""
     found: Floats = vectors[np.maximum(positions, 0)] * (positions >= 0)[:, None].astype(np.float32)
     return found[None]
 

@@ -21,20 +21,23 @@ def sampled_softmax(
     vectors: tf.Tensor,
     expected: tf.Tensor,
 ) -> tf.Tensor:
-    """Mean cross-entropy of the labels.
+    """[n]: each label's cross-entropy.
 
     Args:
         queries: [n, dim].
-        labels: int32[n].
+        labels: int32[n]; one of -1 is none, and what is told of it is to be left out.
         own: [n, dim], the labels' vectors.
         candidates: int32[c], drawn.
         vectors: [c, dim], the candidates'.
         expected: [c], how often each candidate is expected among the draws: c q(i).
     """
-    positive = tf.reduce_sum(queries * own, axis=1, keepdims=True)
+    positive = tf.reduce_sum(queries * own, axis=1)
     negative = tf.matmul(queries, vectors, transpose_b=True) - tf.math.log(expected)[None, :]
-    same = tf.cast(tf.equal(labels[:, None], candidates[None, :]), tf.float32)
-    negative += same * MASKED
-    return tf.reduce_mean(
-        tf.reduce_logsumexp(tf.concat([positive, negative], axis=1), axis=1) - positive[:, 0]
+    # Few pairs are the same item: naming them costs less than comparing all.
+    rows, columns, _ = tf.nn.compute_accidental_hits(
+        tf.cast(labels, tf.int64)[:, None], tf.cast(candidates, tf.int64), 1
     )
+    same = tf.stack([tf.cast(rows, tf.int64), columns], axis=1)
+    negative = tf.tensor_scatter_nd_update(negative, same, tf.fill(tf.shape(columns), MASKED))
+    # log(e^positive + sum e^negative) - positive, without a copy of the logits.
+    return tf.nn.softplus(tf.reduce_logsumexp(negative, axis=1) - positive)

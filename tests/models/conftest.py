@@ -32,6 +32,7 @@ EXAMPLES = pa.schema(
                 "session_last_items",
                 "session_last_carted",
                 "user_last_items",
+                "user_top_items_90d",
                 "session_last_searches",
                 "user_last_searches_90d",
             )

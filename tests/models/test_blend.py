@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from models.decide.blend import Blend, blended, logarithmic, neighbour_sums
+from models.decide.query import SLOTS
 
 BLEND = Blend(popular=0.6, fading=1.0, again=0.5, yielding=1.0, together=0.2)
 POPULAR = np.array([1.0, 0.5, 0.0, 0.0], np.float32)
@@ -13,7 +14,7 @@ NOTHING = np.zeros(4, np.float32)
 
 
 def slots(*filled: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    positions, kinds = np.full(50, -1, np.int32), np.zeros(50, np.int32)
+    positions, kinds = np.full(SLOTS, -1, np.int32), np.zeros(SLOTS, np.int32)
     for slot, (item, kind) in enumerate(filled):
         positions[slot], kinds[slot] = item, kind
     return positions, kinds

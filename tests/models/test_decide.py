@@ -14,7 +14,16 @@ from contracts.placements import placement_named
 from models.decide.blend import SERVED
 from models.decide.decide import NO_CONSENT, NOTHING_KNOWN, Decided, Shopper, decide, top
 from models.decide.facts import OF_REQUEST, OF_SESSION, OF_USER
-from models.decide.query import CARTED_KIND, EMPTY, SESSION_KIND, USER_KIND, Question, gather, slots
+from models.decide.query import (
+    CARTED_KIND,
+    EMPTY,
+    SESSION_KIND,
+    USER_KIND,
+    Question,
+    gather,
+    met_before,
+    slots,
+)
 from models.decide.sessions import no_sessions
 from models.decide.snapshot import Snapshot
 from models.decide.words import WORD_BUCKETS, word_buckets
@@ -77,19 +86,24 @@ def test_slots_hold_known_items_of_session_then_user():
     positions, kinds = slots(["c", "gone", "a"], ["a", "b"], ["b"], snapshot().index)
     assert positions[:4].tolist() == [2, 0, 1, -1]
     assert kinds[:4].tolist() == [SESSION_KIND, CARTED_KIND, USER_KIND, EMPTY]
-    assert positions.shape == kinds.shape == (50,)
+    assert positions.shape == kinds.shape == (80,)
 
 
-def test_slots_are_bounded_by_20_and_30():
-    _, kinds = slots(["a"] * 25, [], ["b"] * 40, snapshot().index)
+def test_slots_are_bounded_by_20_and_60():
+    _, kinds = slots(["a"] * 25, [], ["b"] * 70, snapshot().index)
     assert (kinds == 1).sum() == 20
-    assert (kinds == 2).sum() == 30
+    assert (kinds == 2).sum() == 60
+
+
+def test_what_was_taken_most_often_follows_what_was_newest():
+    assert met_before(["c", "a"], ["b", "c"]) == ["c", "a", "b", "c"]
+    assert met_before(None, None) == []
 
 
 def test_gather_gives_zeros_where_a_slot_is_empty():
     positions, _ = slots(["b"], [], [], snapshot().index)
     gathered = gather(snapshot().vectors, positions)
-    assert gathered.shape == (1, 50, 2)
+    assert gathered.shape == (1, 80, 2)
     assert gathered[0, 0].tolist() == snapshot().vectors[1].tolist()
     assert not gathered[0, 1:].any()
 

@@ -9,6 +9,7 @@ from models.baselines.item_knn import Knn, item_knn, score_knn
 from models.baselines.popularity import popularity
 from models.decide.decide import neighbour_scores
 from models.decide.facts import FACTS
+from models.decide.query import SLOTS
 from models.decide.words import WORDS
 from models.evaluation.cases import Interactions
 from models.evaluation.metrics import Ranking
@@ -21,7 +22,7 @@ from tests.models.test_decide import snapshot
 def examples(labels, sessions=None, days=None, items=(), carted=()) -> Examples:
     """Examples with the given labels; `items` and `carted` are those of every example."""
     count = len(labels)
-    positions = np.full((count, 50), -1, np.int32)
+    positions = np.full((count, SLOTS), -1, np.int32)
     positions[:, : len(items)] = items
     cart = np.full((count, 50), -1, np.int32)
     cart[:, : len(carted)] = carted

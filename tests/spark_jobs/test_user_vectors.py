@@ -16,6 +16,7 @@ from contracts.settings import Settings
 from models.decide.artifacts import open_served, set_staged, write_snapshot
 from models.decide.decide import Shopper, question_of
 from models.decide.facts import FACTS
+from models.decide.query import SLOTS
 from models.decide.words import WORD_BUCKETS
 from models.export import query_tower_file
 from models.keras2 import tf
@@ -33,7 +34,7 @@ def run(spark: SparkSession, settings: Settings, tmp_path: Path) -> Run:
     """Users with two items (and with another one the day before), with none that the snapshot knows, with nothing, with searches."""
     run = Run(spark, replace(settings, var=tmp_path), CUT, CUT)
     users = [
-        {"user_id": "u1", "user_last_items": ["b", "a"], "user_carts_90d": 7},
+        {"user_id": "u1", "user_last_items": ["b", "a"], "user_top_items_90d": ["a"], "user_carts_90d": 7},
         {"user_id": "u2", "user_last_items": ["gone"]},
         {"user_id": "u3"},
         {"user_id": "u1", "user_last_items": ["c"], "cut_on": date(2011, 8, 31)},
@@ -49,8 +50,8 @@ def run(spark: SparkSession, settings: Settings, tmp_path: Path) -> Run:
 def test_each_user_has_the_query_of_the_own_items(run: Run) -> None:
     tf.keras.utils.set_random_seed(3)
     tower = QueryTower(Shape(blocks=1))
-    inputs = ((1, 50, 64), (1, 50), (1, 64), (1, FACTS))
-    tower(tuple(np.zeros(shape, np.int32 if shape == (1, 50) else np.float32) for shape in inputs))
+    inputs = ((1, SLOTS, 64), (1, SLOTS), (1, 64), (1, FACTS))
+    tower(tuple(np.zeros(shape, np.int32 if shape == (1, SLOTS) else np.float32) for shape in inputs))
     staged = replace(
         snapshot("two_tower", "two_tower-7"), word_vectors=np.ones((WORD_BUCKETS, 64), np.float32)
     )
@@ -69,7 +70,7 @@ def test_each_user_has_the_query_of_the_own_items(run: Run) -> None:
     for found, shopper in (
         (
             row,
-            Shopper(user_items=["b", "a"], features={"user_carts_90d": 7, "user_purchases_90d_now": 0}),
+            Shopper(user_items=["b", "a", "a"], features={"user_carts_90d": 7, "user_purchases_90d_now": 0}),
         ),
         (of_words, Shopper(earlier_searches=["tea"], features={"user_purchases_90d_now": 0})),
     ):

@@ -11,6 +11,7 @@ import pytest
 
 from contracts.settings import Settings
 from models.decide.facts import FACTS, OF_SESSION
+from models.decide.query import SLOTS
 from models.decide.words import WORDS
 from models.errors import ModelsError
 from models.evaluation.baskets import Shares, at_session_start, basket_shares, told_of
@@ -38,7 +39,7 @@ from tests.models.conftest import write_lake
 def examples(*rows: tuple[list[tuple[int, int]], int, int]) -> Examples:
     """Rows of (slots as (item, kind), label, session); the shopper is the session."""
     count = len(rows)
-    positions, kinds = np.full((count, 50), -1, np.int32), np.zeros((count, 50), np.int32)
+    positions, kinds = np.full((count, SLOTS), -1, np.int32), np.zeros((count, SLOTS), np.int32)
     for n, (slots, _, _) in enumerate(rows):
         for slot, (item, kind) in enumerate(slots):
             positions[n, slot], kinds[n, slot] = item, kind
