@@ -10,13 +10,13 @@ from models.sequence.towers import Shape
 FITS: Mapping[str, Fit] = {
     "beauty": Fit(tokens=4096, uniform=2048, patience=8),
     "diginetica": Fit(
-        epochs=10,
+        epochs=12,
         tokens=4096,
         learning_rate=0.002,
         cosine=True,
-        uniform=2048,
+        uniform=1024,
         temperature=0.07,
-        shape=Shape(dim=96, slots=20, dropout=0.35, attributes=False, unit=True),
+        shape=Shape(blocks=1, slots=20, dropout=0.15, attributes=False, unit=True),
     ),
     "serenade": Fit(
         uniform=1024, temperature=0.07, shape=Shape(slots=20, dropout=0.35, attributes=False, unit=True)
