@@ -152,7 +152,7 @@ def test_the_exported_query_tower_equals_keras(tmp_path):
     tower = KerasQueryTower(Shape())
     chance = np.random.default_rng(0)
     vectors = chance.normal(size=(8, SLOTS, 64)).astype(np.float32)
-    kinds = np.repeat(np.array([[1] * 3 + [2] * 2 + [0] * 45], np.int32), 8, axis=0)
+    kinds = np.repeat(np.array([[1] * 3 + [2] * 2 + [0] * (SLOTS - 5)], np.int32), 8, axis=0)
     vectors[:, 5:] = 0
     text, facts = chance.normal(size=(8, 64)).astype(np.float32), chance.normal(size=(8, FACTS))
     text[::2] = 0
