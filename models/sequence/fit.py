@@ -17,7 +17,7 @@ from models.sequence.losses import sampled_softmax
 from models.sequence.towers import ItemTower, QueryTower, Shape, item_slots, oldest_first
 from models.towers import proposal
 
-# Of a public set half of the sequences have two or three items: where lengths are told apart, little of a batch is padding.
+# Of the public sets every second sequence has at most four items: where lengths are told apart, little of a batch is padding.
 LENGTHS = (2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32)
 
 
