@@ -40,8 +40,8 @@ class Blend:
     shown: float = 0.0
 
 
-SERVED = Blend(popular=0.4, fading=0.4, again=2.0, yielding=0.2, together=0.2)
-"""What trainings take: found on Online Retail's August (docs/decisions/0022)."""
+SERVED = Blend(popular=0.5, fading=1.0, again=1.15, yielding=1.0, together=0.12, shown=1.0)
+"""What trainings take: found on Online Retail's August (docs/decisions/0022, 0024)."""
 
 
 def blended(

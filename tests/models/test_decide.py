@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from contracts.decisions import Degraded
 from contracts.placements import placement_named
-from models.decide.blend import SERVED
+from models.decide.blend import Blend
 from models.decide.decide import NO_CONSENT, NOTHING_KNOWN, Decided, Shopper, decide, top
 from models.decide.facts import OF_REQUEST, OF_SESSION, OF_USER
 from models.decide.query import (
@@ -39,6 +39,10 @@ def word_vectors() -> np.ndarray:
     return found
 
 
+BLEND = Blend(popular=0.4, fading=0.4, again=2.0, yielding=0.2, together=0.2)
+"""The tests' own, whatever serves."""
+
+
 def snapshot(kind="two_tower") -> Snapshot:
     """Vectors at 0°, 30°, 60°, 90°, 120°: the dot product with a's is 1, .87, .5, 0, -.5. Popular: e d c b a."""
     angles = np.deg2rad([0, 30, 60, 90, 120])
@@ -64,6 +68,7 @@ def snapshot(kind="two_tower") -> Snapshot:
         version="v",
         model_version="m",
         cut_on="2011-08-29",
+        blend=BLEND,
     )
 
 
@@ -113,8 +118,8 @@ def test_full_rung_ranks_by_the_query_and_leaves_the_cart_out():
     assert ids(decided) == ["b", "c", "d", "e"]
     assert decided.degraded.level == 0
     # b is 30° from the query and the neighbour that a speaks for most.
-    popular = SERVED.popular / 2**SERVED.fading * snapshot().logarithmic[1]
-    assert decided.results[0].score == pytest.approx(np.cos(np.deg2rad(30)) + popular + SERVED.together)
+    popular = BLEND.popular / 2**BLEND.fading * snapshot().logarithmic[1]
+    assert decided.results[0].score == pytest.approx(np.cos(np.deg2rad(30)) + popular + BLEND.together)
     assert decided.results[0].reasons == ["because you added Mug a"]
     assert {result.source for result in decided.results} == {"two_tower"}
 
