@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from models.baselines.item_knn import Knn
-from models.decide.artifacts import SESSIONS, read_sessions
+from models.decide.artifacts import SESSIONS, array_file, read_sessions
 from models.decide.blend import Blend
 from models.decide.query import NO_ITEM
 from models.decide.sessions import SessionIndex, moved
@@ -41,12 +41,6 @@ def popularity_files(items: Sequence[str], counts: Floats) -> dict[str, bytes]:
 def read_blend(folder: Path) -> Blend:
     """The weights that a two-tower is served with."""
     return Blend(**json.loads((folder / BLEND).read_text()))
-
-
-def array_file(array: Floats) -> bytes:
-    out = io.BytesIO()
-    np.save(out, array, allow_pickle=False)
-    return out.getvalue()
 
 
 def layout_of(folder: Path) -> str | None:

@@ -14,7 +14,7 @@ from models import files
 from models.baselines.item_knn import item_knn, score_knn
 from models.baselines.popularity import popularity, score_popularity
 from models.catalog import Catalog, item_features, read_catalog_at, vocabulary_of
-from models.decide.artifacts import SESSIONS, sessions_file
+from models.decide.artifacts import SESSIONS, array_file, sessions_file
 from models.decide.blend import SERVED, Blend
 from models.decide.layout import LAYOUT
 from models.decide.sessions import no_sessions, session_index
@@ -192,7 +192,7 @@ def two_tower(
         SESSIONS: sessions_file(
             session_index(rows.sessions, rows.items, items) if SERVED.voted else no_sessions(items)
         ),
-        files.WORD_VECTORS: files.array_file(word_vectors_of(model, train)),
+        files.WORD_VECTORS: array_file(word_vectors_of(model, train)),
     }
     return Candidate("two_tower", {}, content), score_pipeline(model, train)
 

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import from_arrow_schema
 
 from contracts.placements import placement_named
 from models.decide.artifacts import Served, open_served
@@ -19,7 +20,6 @@ from spark_jobs.consent_times import granted
 from spark_jobs.shoppers import shopper_of
 
 COUNT = 10
-LIST_DDL = "user_id STRING, rank INT, item_id STRING, score DOUBLE, source STRING, reason STRING, model_version STRING"
 LIST_SCHEMA = pa.schema(
     [
         ("user_id", pa.string()),
@@ -47,14 +47,14 @@ def consenting(users: DataFrame, people: DataFrame) -> DataFrame:
 
 
 def lists(shoppers: DataFrame, snapshot: Path, at: datetime) -> DataFrame:
-    """`LIST_DDL`: the best items of each shopper.
+    """`LIST_SCHEMA`: the best items of each shopper.
 
     Args:
         shoppers: `shoppers.COLUMNS`, `vector`, `vector_model`.
         snapshot: the folder that serves; each task opens (and checks) it once.
         at: when the cut is published, the moment that the lists are of.
     """
-    return shoppers.mapInArrow(_decider(snapshot, at), LIST_DDL)
+    return shoppers.mapInArrow(_decider(snapshot, at), from_arrow_schema(LIST_SCHEMA))
 
 
 def rows_of(served: Served, row: Mapping[str, Any], at: datetime) -> list[tuple[object, ...]]:

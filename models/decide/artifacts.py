@@ -256,9 +256,9 @@ def _files(snapshot: Snapshot, tower: bytes | None) -> dict[str, bytes]:
     np.savez(knn, neighbours=snapshot.neighbours, scores=snapshot.scores)
     files = {
         "items.json": _json(items),
-        "item_vectors.npy": _npy(snapshot.vectors),
-        "word_vectors.npy": _npy(snapshot.word_vectors),
-        "popularity.npy": _npy(snapshot.popularity),
+        "item_vectors.npy": array_file(snapshot.vectors),
+        "word_vectors.npy": array_file(snapshot.word_vectors),
+        "popularity.npy": array_file(snapshot.popularity),
         "knn.npz": knn.getvalue(),
         SESSIONS: sessions_file(snapshot.sessions),
         BLEND: _json(asdict(snapshot.blend)),
@@ -316,7 +316,8 @@ def _array(content: bytes) -> npt.NDArray[np.float32]:
     return array
 
 
-def _npy(array: npt.NDArray[np.float32]) -> bytes:
+def array_file(array: npt.NDArray[np.float32]) -> bytes:
+    """The array as a file of numpy's."""
     out = io.BytesIO()
     np.save(out, array, allow_pickle=False)
     return out.getvalue()

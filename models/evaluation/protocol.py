@@ -56,10 +56,10 @@ class Asked:
 def run_method(dataset: Dataset, method: Method, searches: Searches, seed: int = 0) -> Tested:
     """Tune on (at most so many cases of) the validation, fit on the training data, rank the test."""
     validation = sample(dataset.validation, searches.asked, seed)
-    learned = Interactions.of(dataset.tuning_train)
+    learned, fit = Interactions.of(dataset.tuning_train), method.trial or method.fit
 
     def value_of(params: Params) -> float:
-        return tuned_by(dataset.measures, rank(method.fit(learned, dataset.items, params), validation))
+        return tuned_by(dataset.measures, rank(fit(learned, dataset.items, params), validation))
 
     told = searches.kept(
         data_of(dataset),

@@ -17,6 +17,7 @@ from models.evaluation.cases import Cases, Interactions
 from models.evaluation.ranking import Score
 
 Params = Mapping[str, Any]
+Fit = Callable[[Interactions, int, Params], Score[Cases]]
 TRIALS = 30
 SECONDS = 20 * 60.0
 
@@ -28,12 +29,14 @@ class Method:
     Attributes:
         fit: (training rows, number of items, parameters) → scores.
         space: draws parameters; the first trial takes `start`.
+        trial: `fit` as a search does it, where one would take too long; what was chosen is fitted fully.
     """
 
     name: str
-    fit: Callable[[Interactions, int, Params], Score[Cases]]
+    fit: Fit
     space: Callable[[optuna.Trial], Params]
     start: Params
+    trial: Fit | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,13 @@ from models.baselines.recent import score_recent
 from models.evaluation.cases import Cases, Floats
 from models.evaluation.methods import EASE, IALS, ITEM_KNN, SESSION_KNN, TUTORIAL
 from models.evaluation.ranking import Score
-from models.evaluation.search import Method, Params
+from models.evaluation.search import Fit, Method, Params
 from models.evaluation.shop import Shop
 from models.examples import Examples
 
 OF_SHOPPERS = "of_shoppers"
 Space = Callable[[optuna.Trial], Params]
+ShopFit = Callable[[Shop, Params], Score[Examples]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +30,20 @@ class ShopMethod:
     """As `search.Method`, but of the shop's examples."""
 
     name: str
-    fit: Callable[[Shop, Params], Score[Examples]]
+    fit: ShopFit
     space: Space
     start: Params
+    trial: ShopFit | None = None
 
 
 def of_sessions(method: Method) -> ShopMethod:
     """A method of the public sets, that learns from the labels of the sessions."""
 
-    def fit(shop: Shop, params: Params) -> Score[Cases]:
-        return method.fit(shop.train.interactions(), shop.items, params)
+    def of(fit: Fit) -> ShopFit:
+        return lambda shop, params: fit(shop.train.interactions(), shop.items, params)
 
-    return ShopMethod(method.name, fit, method.space, method.start)
+    trial = of(method.trial) if method.trial else None
+    return ShopMethod(method.name, of(method.fit), method.space, method.start, trial)
 
 
 def of_baskets(method: Method) -> ShopMethod:

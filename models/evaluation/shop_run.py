@@ -103,7 +103,9 @@ def tuned_section(
         )
         return found
 
-    told = {method.name: search(method, partial(method.fit, shop), budget) for method in rivals}
+    told = {
+        method.name: search(method, partial(method.trial or method.fit, shop), budget) for method in rivals
+    }
     for_towers, for_blend = split_budget(budget)
     towers = search(TOWERS, partial(TOWERS.fit, shop), for_towers)
     daily = replace(shop, train=without_session(shop.train))

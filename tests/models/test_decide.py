@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.decisions import Degraded
+from contracts.features import USER
 from contracts.placements import placement_named
 from models.decide.blend import Blend
 from models.decide.decide import NO_CONSENT, NOTHING_KNOWN, Decided, Shopper, decide, top
@@ -19,6 +20,7 @@ from models.decide.query import (
     EMPTY,
     SESSION_KIND,
     USER_KIND,
+    USER_SLOTS,
     Question,
     gather,
     met_before,
@@ -103,6 +105,11 @@ def test_slots_are_bounded_by_20_and_60():
 def test_what_was_taken_most_often_follows_what_was_newest():
     assert met_before(["c", "a"], ["b", "c"]) == ["c", "a", "b", "c"]
     assert met_before(None, None) == []
+
+
+def test_the_user_s_slots_hold_all_that_the_features_name():
+    of = {feature.name: feature.aggregate for feature in USER.features}
+    assert of["user_last_items"].k + of["user_top_items_90d"].k == USER_SLOTS
 
 
 def test_gather_gives_zeros_where_a_slot_is_empty():

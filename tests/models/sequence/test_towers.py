@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -42,6 +44,16 @@ def test_an_attribute_moves_every_item_that_has_it():
     tower.ids.assign(tf.zeros((3, 4)))
     tower.parts.assign([[0] * 4, [1] * 4, [3] * 4])
     assert tower(None).numpy()[:, 0].tolist() == [1, 2, 0]
+
+
+def test_padding_is_no_candidate_of_a_batch():
+    # 7 and 8 items are one batch: the place before the shorter one's first is padding, -1, which no gather takes.
+    told: list[float] = []
+    fit = Fit(epochs=3, tokens=256, uniform=1, in_batch=64, shape=replace(SMALL, slots=8))
+    walks = Ragged.of([list(range(7)), list(range(8))])
+    fit_towers(walks, 20, None, fit, lambda epoch, towers, loss: told.append(loss) or True)
+    assert len(told) == 3
+    assert np.isfinite(told).all()
 
 
 def test_what_follows_what_is_learned_and_the_same_under_a_seed():
