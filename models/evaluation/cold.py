@@ -19,24 +19,21 @@ from scipy import sparse
 
 from models.baselines.popularity import popularity
 from models.catalog import item_features
-from models.decide.blend import Blend, logarithmic
+from models.decide.blend import SERVED, logarithmic
 from models.decide.facts import OF_SESSION, OF_USER, without
 from models.decide.query import EMPTY, NO_ITEM, USER_KIND
 from models.decide.words import NO_WORD, WORD_BUCKETS, WORDS
-from models.evaluation.blending import blend_of
 from models.evaluation.cases import Floats, Ints
 from models.evaluation.intervals import interval
 from models.evaluation.methods import ITEM_KNN
 from models.evaluation.protocol import sample
 from models.evaluation.ranking import Score, rank
-from models.evaluation.search import Params
 from models.evaluation.shop import Shop
 from models.evaluation.shop_baselines import TRENDING, of_sessions
-from models.evaluation.shop_methods import OURS, fit_model
 from models.examples import Examples
 from models.towers import TwoTower
-from models.train import query_of
-from models.training import score_pipeline
+from models.train import Fit, query_of
+from models.training import fitted_towers, score_pipeline
 
 Say = Callable[[str], None]
 KNOWN = (0, 1, 2, 3, 5, 10)
@@ -46,15 +43,15 @@ SEARCHED = 2
 LIKED = 5
 
 
-def cold_section(shop: Shop, params: Params, say: Say) -> dict[str, Any]:
+def cold_section(shop: Shop, fit: Fit, say: Say) -> dict[str, Any]:
     """Fit, and ask with less than is known."""
-    model = fit_model(shop, params)
-    ours = score_pipeline(model, shop.train, blend_of(params))
+    model, _ = fitted_towers(shop.catalog, shop.train, fit)
+    ours = score_pipeline(model, shop.train)
     return {
         "known": known_figures(shop, ours, say),
-        "context": context_figures(shop, model, blend_of(params), say),
+        "context": context_figures(shop, model, say),
         **word_figures(shop, ours, say),
-        "new_items": new_item_figures(shop, ours, params, say),
+        "new_items": new_item_figures(shop, ours, fit, say),
     }
 
 
@@ -77,12 +74,12 @@ def known_figures(shop: Shop, ours: Score[Examples], say: Say) -> list[dict[str,
     return found
 
 
-def context_figures(shop: Shop, model: TwoTower, blend: Blend, say: Say) -> dict[str, Any]:
-    """Recall@20 of what the request alone says, with popularity at the weight that the blend gives it at first, and of popularity."""
+def context_figures(shop: Shop, model: TwoTower, say: Say) -> dict[str, Any]:
+    """Recall@20 of what the request alone says, with popularity at the weight that it first serves with, and of popularity."""
     vectors = model.item_vectors().numpy()
     query, counts = query_of(model, vectors), popularity(shop.train.interactions(), shop.items)
     cases = newest(sample(shop.asked, ASKED, 0), 0)
-    popular = np.float32(blend.popular) * logarithmic(counts)[None, :]
+    popular = np.float32(SERVED.popular) * logarithmic(counts)[None, :]
     by_context = _recall(lambda e: query(e) @ vectors.T + popular, cases)
     by_popularity = _recall(lambda e: np.repeat(counts[None, :], len(e), axis=0), cases)
     found = {"cases": len(cases), "towers": by_context, "popularity": by_popularity}
@@ -115,13 +112,14 @@ def word_figures(shop: Shop, ours: Score[Examples], say: Say) -> dict[str, Any]:
     return found
 
 
-def new_item_figures(shop: Shop, ours: Score[Examples], params: Params, say: Say) -> dict[str, Any]:
+def new_item_figures(shop: Shop, ours: Score[Examples], fit: Fit, say: Say) -> dict[str, Any]:
     """Recall of held-out items by content, and of the same by towers that were trained on them."""
     taken = np.unique(shop.train.labels)
     held = np.random.default_rng(0).choice(taken, max(1, int(len(taken) * HELD_OUT)), replace=False)
     asked = shop.asked.where(np.isin(shop.asked.labels, held))
-    without_held = replace(shop, train=shop.train.where(~np.isin(shop.train.labels, held)))
-    by_content = rank(OURS.fit(without_held, params), asked)
+    train = shop.train.where(~np.isin(shop.train.labels, held))
+    model, _ = fitted_towers(shop.catalog, train, fit)
+    by_content = rank(score_pipeline(model, train), asked)
     with_history = rank(ours, asked)
     found = {
         "items": len(held),

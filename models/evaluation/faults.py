@@ -13,21 +13,19 @@ from typing import Any
 import numpy as np
 
 from models.decide.query import NO_ITEM, SESSION_KIND, USER_KIND
-from models.evaluation.search import Params
 from models.evaluation.shop import Shop, without_session
-from models.evaluation.shop_methods import fit_of
 from models.evaluation.slices import tail_items
 from models.examples import Examples
 from models.gate import leak_of
 from models.registry import Training
+from models.train import Fit
 from models.training import baselines, measured, two_tower
 
 Say = Callable[[str], None]
 
 
-def faults_section(shop: Shop, params: Params, say: Say) -> dict[str, Any]:
+def faults_section(shop: Shop, fit: Fit, say: Say) -> dict[str, Any]:
     """Train on each kind of faulty rows and on clean ones; what the gate said."""
-    fit = fit_of(params)
     _, standing = two_tower(shop.catalog, shop.train, fit)
 
     def trained(train: Examples, asked: Examples) -> dict[str, Any]:

@@ -11,9 +11,8 @@ import numpy as np
 
 from models.catalog import Catalog
 from models.evaluation.cases import Floats, Longs
-from models.evaluation.search import Params
 from models.evaluation.shop import Shop
-from models.evaluation.shop_methods import fit_of
+from models.train import Fit
 from models.training import fitted_towers
 
 SHOWN = 8
@@ -21,9 +20,9 @@ NEAREST = 5
 MAPPED = 400
 
 
-def items_section(shop: Shop, params: Params) -> dict[str, Any]:
+def items_section(shop: Shop, fit: Fit) -> dict[str, Any]:
     """Train the two-tower, and look at its items."""
-    model, _ = fitted_towers(shop.catalog, shop.train, fit_of(params))
+    model, _ = fitted_towers(shop.catalog, shop.train, fit)
     vectors = model.item_vectors().numpy()
     often = np.argsort(-shop.train.interactions().counts(shop.items), kind="stable")[:MAPPED]
     return {

@@ -18,21 +18,19 @@ from models.catalog import item_features
 from models.decide.artifacts import QueryTower, tower_query
 from models.evaluation.cases import Floats
 from models.evaluation.protocol import sample
-from models.evaluation.search import Params
 from models.evaluation.shop import Shop
-from models.evaluation.shop_methods import fit_of
 from models.examples import Examples
 from models.export import query_tower_file
-from models.train import query_of
+from models.train import Fit, query_of
 from models.training import fitted_towers
 
 ASKED = 1000
 FIRST = 500
 
 
-def litert_section(shop: Shop, params: Params) -> dict[str, Any]:
+def litert_section(shop: Shop, fit: Fit) -> dict[str, Any]:
     """Train the two-tower, export it, and ask all three the same."""
-    model, _ = fitted_towers(shop.catalog, shop.train, fit_of(params))
+    model, _ = fitted_towers(shop.catalog, shop.train, fit)
     vectors = model.item_vectors().numpy()
     asked = told_words(sample(shop.asked.where((shop.asked.kinds != 0).any(axis=1)), ASKED, 0), shop)
     expected = query_of(model, vectors)(asked)

@@ -1,7 +1,7 @@
 """How much an evaluation does: the quick one and the full one.
 
 A section of the report is a data set, how fast the towers train, what their export loses, what the gate refuses, what the item vectors
-say, or what is answered where little is known.
+say, or what is answered where little is known; the latter are of the towers as a shop's training makes them.
 """
 
 from __future__ import annotations

@@ -26,12 +26,12 @@ from models.evaluation.plan import COLD, FULL, GATE, ITEMS, LITERT, SHOP, SHOP_T
 from models.evaluation.protocol import Tested, asked_of, run_method, summary, values_of
 from models.evaluation.searches import Searches
 from models.evaluation.shop import TUNED_TO, read_shop
-from models.evaluation.shop_methods import OURS
 from models.evaluation.shop_run import final_section, searches_of, tuned_section
 from models.evaluation.speed import DATASET as SPEED_DATASET
 from models.evaluation.speed import daily_figures, speed_section
 from models.sequence.ours import run_towers
 from models.sequence.presets import FITS
+from models.train import Fit
 
 Say = Callable[[str], None]
 
@@ -47,7 +47,7 @@ def run(settings: Settings, plan: Plan, say: Say) -> dict[str, Any]:
     report = _kept(settings, plan.report)
     for name in plan.sections:
         began, made_by = time.perf_counter(), provenance()
-        section = _section(settings, plan, name, report, say)
+        section = _section(settings, plan, name, say)
         made = {"plan": _told(plan), "seconds": round(time.perf_counter() - began, 1)}
         told = SHOP_TUNED if name == SHOP else name
         report = write_section(settings, plan.report, told, {**section, "made": {**made_by, **made}})
@@ -76,21 +76,21 @@ def run_final(settings: Settings, say: Say) -> dict[str, Any]:
     return write_section(settings, FULL.report, SHOP, {**section, "made": made})
 
 
-def _section(settings: Settings, plan: Plan, name: str, report: dict[str, Any], say: Say) -> dict[str, Any]:
+def _section(settings: Settings, plan: Plan, name: str, say: Say) -> dict[str, Any]:
     data = settings.data
     assert data is not None
     if name in PUBLIC:
         return _public(PUBLIC[name](data), plan, _searches(settings, plan), say)
     if name == SHOP:
         return tuned_section(settings, _searches(settings, plan), say)
-    shop, chosen = read_shop(settings, TUNED_TO), searches_of(report)[OURS.name]["params"]
+    shop, fit = read_shop(settings, TUNED_TO), Fit()
     if name == SPEED:
-        return {**speed_section(data, FITS[SPEED_DATASET], say), **daily_figures(shop, chosen, say)}
+        return {**speed_section(data, FITS[SPEED_DATASET], say), **daily_figures(shop, fit, say)}
     of_towers: dict[str, Callable[[], dict[str, Any]]] = {
-        LITERT: lambda: litert_section(shop, chosen),
-        GATE: lambda: faults_section(shop, chosen, say),
-        ITEMS: lambda: items_section(shop, chosen),
-        COLD: lambda: cold_section(shop, chosen, say),
+        LITERT: lambda: litert_section(shop, fit),
+        GATE: lambda: faults_section(shop, fit, say),
+        ITEMS: lambda: items_section(shop, fit),
+        COLD: lambda: cold_section(shop, fit, say),
     }
     return of_towers[name]()
 

@@ -21,11 +21,10 @@ from models.evaluation.cases import Dataset, Interactions, Ragged
 from models.evaluation.datasets import PUBLIC
 from models.evaluation.intervals import paired_difference
 from models.evaluation.ranking import rank
-from models.evaluation.search import Params
 from models.evaluation.shop import Shop
-from models.evaluation.shop_methods import fit_of
 from models.sequence.fit import Fit, Towers, fit_towers
 from models.towers import TwoTower
+from models.train import Fit as TowersFit
 from models.train import Start, warm, weights_of
 from models.training import fitted_towers, score_pipeline
 
@@ -60,9 +59,8 @@ def speed_section(data: Path, fit: Fit, say: Say) -> dict[str, Any]:
     }
 
 
-def daily_figures(shop: Shop, params: Params, say: Say) -> dict[str, Any]:
+def daily_figures(shop: Shop, fit: TowersFit, say: Say) -> dict[str, Any]:
     """A day's warm start beside a training from nothing, and two processes beside one: seconds, and paired intervals of Recall@20."""
-    fit = fit_of(params)
     yesterday, known = fitted_towers(
         shop.catalog, shop.train.where(shop.train.days < shop.train.days.max()), fit
     )

@@ -19,6 +19,7 @@ from models.evaluation.shop import Shop
 from models.examples import Examples, read_examples, split
 from models.gate import MARGIN, judge, leak_of
 from models.registry import Candidate, Training
+from models.train import Fit
 from models.training import measured
 from tests.models.conftest import CUT
 
@@ -122,7 +123,7 @@ def test_every_planted_fault_of_a_whole_training_is_refused(small: Settings, row
     train, validation, _ = rows
     shop = Shop(read_catalog_at(small, CUT), train, validation, at_session_start(validation))
     said: list[str] = []
-    found = faults_section(shop, {"epochs": 12}, said.append)
+    found = faults_section(shop, Fit(epochs=12), said.append)
     assert (found["faults_planted"], found["faults_refused"]) == (4, 4), said
     assert "of the cart" in found["faults"]["session and cart of after the event"]["reasons"][0]
     assert "user had before" in found["faults"]["user's items of after the event"]["reasons"][0]

@@ -8,8 +8,9 @@ from models.decide.facts import OF_REQUEST
 from models.evaluation.baskets import at_session_start
 from models.evaluation.cold import new_item_figures, newest, word_figures
 from models.evaluation.shop import Shop
-from models.evaluation.shop_methods import OURS
 from models.examples import read_examples, split
+from models.train import Fit
+from models.training import fitted_towers, score_pipeline
 from tests.models.conftest import CUT
 
 
@@ -26,13 +27,13 @@ def test_less_is_known_and_new_items_are_found_by_their_titles(small: Settings):
 
     shop = Shop(catalog, train, validation, at_session_start(validation))
     said: list[str] = []
-    params = {"epochs": 12}
-    ours = OURS.fit(shop, params)
+    fit = Fit(epochs=12)
+    ours = score_pipeline(fitted_towers(catalog, train, fit)[0], train)
     # Two words of "chain5 piece3" name an item; the shopper's one earlier item names the chain.
     words = word_figures(shop, ours, said.append)
     assert words["search"]["ours"] > 0.9 > words["search"]["popularity"] + 0.4
     assert words["interests"]["ours"] > words["interests"]["popularity"] + 0.2
-    found = new_item_figures(shop, ours, params, said.append)
+    found = new_item_figures(shop, ours, fit, said.append)
     assert found["items"] == 19  # a tenth of those that were ever taken
     assert found["chance_recall20"] < 0.1
     # An item of the chain that the shopper walks along, though no training row ever had it as the label.
