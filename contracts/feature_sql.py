@@ -189,8 +189,8 @@ def _null_if_empty(values: str, name: str) -> str:
 
 def _counted(sql: str) -> str:
     """Values with how often each occurs, so that a day's part is no longer than its different values."""
-    of_each = "transform(array_distinct(it), v -> struct(v AS value, size(filter(it, o -> o = v)) AS n))"
-    return _let("it", f"collect_list({sql})", of_each)
+    rows = f"transform(collect_list({sql}), v -> struct(v AS value))"
+    return _let("sorted", f"sort_array({rows})", _runs("struct(run.value AS value, run.until - run.at AS n)"))
 
 
 def _let(name: str, sql: str, body: str) -> str:
@@ -200,8 +200,23 @@ def _let(name: str, sql: str, body: str) -> str:
 
 def _by_frequency(name: str) -> str:
     """Distinct values, most frequent first, then by value: `less` is minus the frequency."""
-    total = f"aggregate(filter({name}, row -> row.value = v), 0L, (sum, row) -> sum + row.n)"
-    return f"sort_array(transform(array_distinct(transform({name}, row -> row.value)), v -> struct(-{total} AS less, v AS value)))"
+    total = "aggregate(slice(sorted, run.at + 1, run.until - run.at), 0L, (sum, row) -> sum + row.n)"
+    counts = _runs(f"struct(-{total} AS less, run.value AS value)")
+    return _let("sorted", f"sort_array({name})", f"sort_array({counts})")
+
+
+def _runs(body: str) -> str:
+    """`body` for each `run` of one value in `sorted`: its `value`, the place `at` of its first row and `until`, that after its last.
+
+    A sort and one pass: a reseller's thousands of items are not held against each other.
+    """
+    places = "transform(sorted, (row, n) -> struct(row.value AS value, n AS at))"
+    starts = f"filter({places}, run -> run.at = 0 OR get(sorted, run.at - 1).value <> run.value)"
+    until = "COALESCE(get(starts, n + 1).at, size(sorted)) AS until"
+    runs = _let(
+        "starts", starts, f"transform(starts, (run, n) -> struct(run.value AS value, run.at AS at, {until}))"
+    )
+    return f"transform({runs}, run -> {body})"
 
 
 def _spark_by_day(name: str, days: int) -> str:

@@ -24,7 +24,8 @@ def replace(frame: DataFrame, path: Path, partition: str | None, where: str) -> 
     """Replace the rows that `where` is true of by `frame`, in one commit; returns the rows written."""
     writer = _writer(frame, partition).mode("overwrite")
     if exists(path):
-        writer = writer.option("replaceWhere", where)
+        # A release may add a column: rows of before hold null there.
+        writer = writer.option("replaceWhere", where).option("mergeSchema", "true")
     writer.save(str(path))
     return written(path)
 

@@ -9,7 +9,7 @@ score(i) = q · v(i)                              what follows, by the towers
          - shown    · [i is this visit's newest]  what the shopper has before the eyes
 ```
 
-n slots are filled, s of them by the session. p is the logarithm of the item's count, 1 for the most popular; r sums 1/√slot over the
+n slots are filled, s of them by the session; an item may fill two. p is the logarithm of the item's count, 1 for the most popular; r sums 1/√slot over the
 slots that hold the item, the newest slot 1; k sums the item's neighbour scores over the slots, each weighed by its recency, 1 for
 the greatest; s likewise of the votes of `decide.sessions`. Without any item known p alone is left: the answer grows personal with every item instead of jumping.
 """
@@ -40,8 +40,8 @@ class Blend:
     shown: float = 0.0
 
 
-SERVED = Blend(popular=0.5, fading=1.0, again=1.15, yielding=1.0, together=0.12, shown=1.0)
-"""What trainings take: found on Online Retail's August (docs/decisions/0022, 0024)."""
+SERVED = Blend(popular=0.5, fading=1.0, again=1.15, yielding=1.0, together=0.12)
+"""What trainings take: found on Online Retail's August (docs/decisions/0022, 0024), whose visits say nothing of `voted` and `shown`."""
 
 
 def blended(
@@ -58,7 +58,7 @@ def blended(
 
     Args:
         similar: float32[items], dot products of the query with the item vectors.
-        positions: int32[slots], newest first, -1 where a slot is empty; `kinds` beside it.
+        positions: int32[slots] in the order of `query.slots`, -1 where a slot is empty; `kinds` beside it.
         popularity: float32[items], logarithmic: see `logarithmic`.
         together: float32[items], sums of neighbour scores, 0 where none speaks for an item; `voted` likewise of sessions.
     """
@@ -85,7 +85,7 @@ def logarithmic(popularity: Floats) -> Floats:
 
 
 def neighbour_sums(neighbours: Ints, scores: Floats, positions: Ints) -> Floats:
-    """float32[items]: each item's neighbour scores summed over the known `positions`, newest first, by recency.
+    """float32[items]: each item's neighbour scores summed over the known `positions`, in the order of the slots, each by its place.
 
     Args:
         neighbours: int32[items, k], -1 beyond them; `scores` float32[items, k] beside it.

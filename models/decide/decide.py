@@ -41,7 +41,7 @@ NO_VOTES = np.empty(0, np.float32)
 
 @dataclass(frozen=True, slots=True)
 class Shopper:
-    """What is known of a shopper at the moment of the decision; lists are newest first.
+    """What is known of a shopper at the moment of the decision; lists are newest first, but for `user_items`.
 
     Attributes:
         session_items: `session_last_items` of a fresh session row.

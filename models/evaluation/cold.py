@@ -30,6 +30,7 @@ from models.evaluation.protocol import sample
 from models.evaluation.ranking import Score, rank
 from models.evaluation.shop import Shop
 from models.evaluation.shop_baselines import TRENDING, of_sessions
+from models.evaluation.slices import distinct
 from models.examples import Examples
 from models.towers import TwoTower
 from models.train import Fit, query_of
@@ -63,7 +64,7 @@ def known_figures(shop: Shop, ours: Score[Examples], say: Say) -> list[dict[str,
         "item_knn": knn.fit(shop, knn.start),
         "popularity": TRENDING.fit(shop, TRENDING.start),
     }
-    filled = (shop.asked.kinds != EMPTY).sum(axis=1) >= KNOWN[-1]
+    filled = distinct(shop.asked.positions[:, : KNOWN[-1]]) == KNOWN[-1]
     asked = sample(shop.asked.where(filled), ASKED, 0)
     found = []
     for count in KNOWN:
@@ -98,7 +99,7 @@ def word_figures(shop: Shop, ours: Score[Examples], say: Say) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, said in (
         ("search", np.array([_some(words[label], chance) for label in asked.labels], np.int32)),
-        ("interests", np.array([_liked(words[row[row >= 0]]) for row in users], np.int32)),
+        ("interests", np.array([_liked(words[np.unique(row[row >= 0])]) for row in users], np.int32)),
     ):
         told = (said != NO_WORD).any(axis=1)
         cases = replace(newest(asked, 0), words=said).where(told)

@@ -19,7 +19,18 @@ from contracts.provenance import provenance
 from contracts.settings import ROOT
 from models.evaluation.search import Budget
 
-HARNESS = ("search", "cases", "ranking", "metrics", "baskets", "methods", "shop_baselines")
+HARNESS = (
+    "search",
+    "protocol",
+    "cases",
+    "ranking",
+    "metrics",
+    "baskets",
+    "methods",
+    "shop",
+    "shop_baselines",
+    "shop_run",
+)
 BASELINES = ("models/baselines", *(f"models/evaluation/{name}.py" for name in HARNESS))
 OURS = ("models",)
 Told = dict[str, Any]

@@ -42,21 +42,26 @@ def of_sessions(method: Method) -> ShopMethod:
     def of(fit: Fit) -> ShopFit:
         return lambda shop, params: fit(shop.train.interactions(), shop.items, params)
 
-    trial = of(method.trial) if method.trial else None
-    return ShopMethod(method.name, of(method.fit), method.space, method.start, trial)
+    return ShopMethod(
+        method.name, of(method.fit), method.space, method.start, method.trial and of(method.trial)
+    )
 
 
 def of_baskets(method: Method) -> ShopMethod:
     """One whose search may also take all that a shopper ever took for one basket."""
 
-    def fit(shop: Shop, params: Params) -> Score[Cases]:
-        rest = {name: value for name, value in params.items() if name != OF_SHOPPERS}
-        return method.fit(shop.train.interactions(of_shoppers=params[OF_SHOPPERS]), shop.items, rest)
+    def of(fit: Fit) -> ShopFit:
+        def fitted(shop: Shop, params: Params) -> Score[Cases]:
+            rest = {name: value for name, value in params.items() if name != OF_SHOPPERS}
+            return fit(shop.train.interactions(of_shoppers=params[OF_SHOPPERS]), shop.items, rest)
+
+        return fitted
 
     def space(trial: optuna.Trial) -> Params:
         return {**method.space(trial), OF_SHOPPERS: trial.suggest_categorical(OF_SHOPPERS, [False, True])}
 
-    return ShopMethod(method.name, fit, space, {**method.start, OF_SHOPPERS: False})
+    start = {**method.start, OF_SHOPPERS: False}
+    return ShopMethod(method.name, of(method.fit), space, start, method.trial and of(method.trial))
 
 
 def fit_trending(shop: Shop, params: Params) -> Score[Cases]:

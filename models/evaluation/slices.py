@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from models.evaluation.cases import Cases, Floats, Mask
+from models.evaluation.cases import Cases, Floats, Ints, Longs, Mask
 
-FIRST_CLICKS = 3
+FIRST_ITEMS = 3
 HEAD = 0.8
 
 
@@ -19,16 +19,23 @@ def slices_of(cases: Cases, counts: Floats, known: Mask) -> Mapping[str, Mask]:
         counts: float32[items], how often each item was taken in training.
         known: bool[n], whether training had the case's shopper.
     """
-    positions = cases.positions
-    clicks = (positions >= 0).sum(axis=1)
+    items = distinct(cases.positions)
     return {
-        "no_history": clicks == 0,
-        "at_most_three_items": (clicks > 0) & (clicks <= FIRST_CLICKS),
+        "no_history": items == 0,
+        "at_most_three_items": (items > 0) & (items <= FIRST_ITEMS),
         "new_shopper": ~known,
         "returning_shopper": known,
         "new_item": counts[cases.labels] == 0,
         "tail_item": tail_items(counts)[cases.labels],
     }
+
+
+def distinct(positions: Ints) -> Longs:
+    """int64[n]: how many different items the slots int32[n, slots] hold; an item may fill two, -1 is none."""
+    ordered = np.sort(positions, axis=1)
+    first = np.diff(ordered, axis=1, prepend=-1) != 0
+    found: Longs = (first & (ordered >= 0)).sum(axis=1)
+    return found
 
 
 def tail_items(counts: Floats) -> Mask:

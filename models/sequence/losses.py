@@ -33,11 +33,7 @@ def sampled_softmax(
     """
     positive = tf.reduce_sum(queries * own, axis=1)
     negative = tf.matmul(queries, vectors, transpose_b=True) - tf.math.log(expected)[None, :]
-    # Few pairs are the same item: naming them costs less than comparing all.
-    rows, columns, _ = tf.nn.compute_accidental_hits(
-        tf.cast(labels, tf.int64)[:, None], tf.cast(candidates, tf.int64), 1
-    )
-    same = tf.stack([tf.cast(rows, tf.int64), columns], axis=1)
-    negative = tf.tensor_scatter_nd_update(negative, same, tf.fill(tf.shape(columns), MASKED))
-    # log(e^positive + sum e^negative) - positive, without a copy of the logits.
+    # Every pair is compared: candidates repeat, and `compute_accidental_hits` names the last of a repeated one alone.
+    negative = tf.where(labels[:, None] == candidates[None, :], MASKED, negative)
+    # log(e^positive + sum e^negative) - positive, without the positive in a copy of the logits.
     return tf.nn.softplus(tf.reduce_logsumexp(negative, axis=1) - positive)

@@ -55,6 +55,20 @@ def test_of_nothing_popularity_is_left_and_it_fades_with_every_item():
     assert weights == pytest.approx([0.6 / (1 + known) for known in range(6)])
 
 
+def test_what_lies_before_the_eyes_steps_back_and_visits_like_this_one_speak():
+    voted = np.array([0.0, 6.0, 3.0, 0.0], np.float32)
+    blend = Blend(popular=0.0, fading=0.0, again=0.0, yielding=0.0, together=0.0, voted=0.5, shown=0.7)
+    of_session, of_user = (
+        blended(
+            NOTHING, *slots((3, kind), (2, 2)), popularity=POPULAR, together=NOTHING, voted=voted, blend=blend
+        )
+        for kind in (1, 2)
+    )
+    # Item 3 is this visit's newest: -0.7; votes count 0.5 of the greatest. Met before it, it is not before the eyes.
+    assert of_session == pytest.approx([0, 0.5, 0.25, -0.7])
+    assert of_user == pytest.approx([0, 0.5, 0.25, 0])
+
+
 def test_popularity_is_logarithmic_between_0_and_1():
     assert logarithmic(np.array([0.0, 9.0, 99.0], np.float32)) == pytest.approx([0, 0.5, 1])
     assert logarithmic(np.zeros(2, np.float32)).tolist() == [0, 0]

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from math import inf
+
 import numpy as np
 import pytest
 
 from models.baselines.ease import ease, score_ease
 from models.baselines.ials import ials, score_ials
 from models.baselines.session_knn import score_sessions, session_index
+from models.baselines.tutorial import fit_tutorial
 from models.evaluation.cases import Interactions, NextItem, Ragged
 
 TRAIN = Interactions.of(Ragged.of([[0, 1], [0, 1, 2], [1, 2], [3, 0]]))
+
+
+def test_the_tutorial_s_training_ends_with_the_epoch_in_which_its_time_is_over():
+    lengths = [
+        len(fit_tutorial(TRAIN, 4, learning_rate=0.1, size=4, epochs=3, most_seconds=most).epoch_ends)
+        for most in (0.0, inf)
+    ]
+    assert lengths == [1, 3]
 
 
 def asked(*histories: list[int]) -> NextItem:

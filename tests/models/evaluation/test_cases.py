@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from models.evaluation.cases import Interactions, NextItem, Ragged, chunks
 from models.evaluation.intervals import interval, paired_difference
 from models.evaluation.ranking import masked, rank
+from models.evaluation.slices import distinct, slices_of
 
 ROWS = st.lists(st.lists(st.integers(0, 9), max_size=6), max_size=8)
 
@@ -32,6 +33,28 @@ def test_ragged_rows_do_what_lists_do(rows: list[list[int]], number: int, data: 
     prefixes, labels, of_row = ragged.prefixes()
     asked = [(n, row[:end], row[end]) for n, row in enumerate(rows) for end in range(1, len(row))]
     assert list(zip(of_row.tolist(), lists(prefixes), labels.tolist(), strict=True)) == asked
+
+
+def test_an_item_in_two_slots_is_one_item_of_its_slice():
+    slots = np.array([[4, 2, 4, 2], [0, 1, 2, 3], [-1, -1, -1, -1], [3, -1, -1, -1]], np.int32)
+    assert distinct(slots).tolist() == [2, 4, 0, 1]
+    cases = NextItem(
+        Ragged.of([[2, 4, 2, 4], [3, 2, 1, 0], [], [3]]),
+        np.array([0, 1, 3, 4], np.int32),
+        np.arange(4, dtype=np.int32),
+        masks_history=False,
+    )
+    # 50 + 30 of 100 events are the first 80 %: items 2, 3 and the never taken 4 are beyond them.
+    counts = np.array([50, 30, 15, 5, 0], np.float32)
+    found = slices_of(cases, counts, np.array([True, True, False, False]))
+    assert {name: mask.tolist() for name, mask in found.items()} == {
+        "no_history": [False, False, True, False],
+        "at_most_three_items": [True, False, False, True],
+        "new_shopper": [False, False, True, True],
+        "returning_shopper": [True, True, False, False],
+        "new_item": [False, False, False, True],
+        "tail_item": [False, False, True, True],
+    }
 
 
 def test_what_was_had_is_masked_but_for_the_label():

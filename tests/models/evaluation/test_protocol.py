@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,11 @@ import pytest
 
 from contracts.settings import Settings
 from models.errors import ModelsError
-from models.evaluation.cases import Dataset, NextItem, Ragged
+from models.evaluation.cases import Cases, Dataset, NextItem, Ragged
 from models.evaluation.datasets import PUBLIC
 from models.evaluation.methods import ITEM_KNN, POPULARITY, SESSION_KNN
 from models.evaluation.protocol import asked_of, run_method, summary
+from models.evaluation.ranking import Score
 from models.evaluation.run import write_section
 from models.evaluation.search import Budget
 from models.evaluation.searches import Searches
@@ -93,6 +95,15 @@ def test_every_model_is_searched_tested_and_shown(tmp_path: Path):
     anew = replace(searches, path=tmp_path / "anew.json")
     again = run_method(dataset, SESSION_KNN, anew)
     assert again.about["search"]["params"] == report["session_knn"]["search"]["params"]
+    fitted: list[str] = []
+
+    def fit(how: str, *asked: object) -> Score[Cases]:
+        fitted.append(how)
+        return POPULARITY.fit(*asked)
+
+    cut_short = replace(ITEM_KNN, name="cut", fit=partial(fit, "whole"), trial=partial(fit, "trial"))
+    run_method(dataset, cut_short, searches)
+    assert fitted == ["trial", "trial", "trial", "whole"]
     plan = {"trials": 3, "search_seconds": 60}
     section = {**report, "made": {"made_at": "2026-01-01", "commit": "c", "plan": plan, "seconds": 1.0}}
     whole = write_section(Settings(var=tmp_path), "evaluate", "walks", section)

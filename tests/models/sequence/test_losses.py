@@ -31,6 +31,8 @@ def test_uniform_candidates_stand_for_the_items_that_were_not_drawn():
     assert loss([0], [1, 2], [0.5, 0.1], in_batch=0, uniform=2) == pytest.approx(np.log(5))
     # The label itself, drawn, is no negative: ln(1 + 2).
     assert loss([0], [0, 2], [0.5, 0.1], in_batch=0, uniform=2) == pytest.approx(np.log(3))
+    # Nor where it is drawn twice: of three each is expected .75 times, ln(1 + 4/3).
+    assert loss([0], [0, 2, 0], [0.5, 0.1, 0.5], in_batch=0, uniform=3) == pytest.approx(np.log(7 / 3))
 
 
 def test_in_batch_candidates_count_by_how_seldom_they_are_labels():
