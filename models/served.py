@@ -10,8 +10,8 @@ import numpy as np
 from models.baselines.item_knn import Knn, item_knn
 from models.baselines.popularity import popularity
 from models.decide.blend import SERVED, Blend, blended, logarithmic, neighbour_sums
-from models.decide.decide import NO_VOTES
 from models.decide.query import of_session
+from models.decide.scored import NOTHING
 from models.decide.sessions import SessionIndex, session_index, votes
 from models.evaluation.cases import Floats, Interactions, Ints
 from models.evaluation.ranking import Score
@@ -64,15 +64,17 @@ def blend_rows(similar: Floats, positions: Ints, kinds: Ints, around: Around, bl
         positions: int32[n, slots]; `kinds` beside it.
     """
     knn, found = around.knn, np.empty_like(similar)
+    items = np.arange(similar.shape[1], dtype=np.int32)
     for row, (slots, kind) in enumerate(zip(positions, kinds, strict=True)):
         known = slots[slots >= 0]
         found[row] = blended(
+            items,
             similar[row],
             slots,
             kind,
             popularity=around.popularity,
             together=neighbour_sums(knn.neighbours, knn.scores, known),
-            voted=votes(around.sessions, slots[of_session(kind)]) if blend.voted else NO_VOTES,
+            voted=votes(around.sessions, slots[of_session(kind)]) if blend.voted else NOTHING,
             blend=blend,
         )
     return found

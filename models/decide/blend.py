@@ -19,12 +19,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from models.decide.query import of_session, recency
-
-Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int32]
+from models.decide.scored import Floats, Ints, Scored, summed
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,36 +42,50 @@ SERVED = Blend(popular=0.5, fading=1.0, again=1.15, yielding=1.0, together=0.12)
 
 
 def blended(
+    items: Ints,
     similar: Floats,
     positions: Ints,
     kinds: Ints,
     *,
     popularity: Floats,
-    together: Floats,
-    voted: Floats,
+    together: Scored,
+    voted: Scored,
     blend: Blend = SERVED,
 ) -> Floats:
-    """float32[items], greater is better.
+    """float32[n] of the items int32[n], which ascend; greater is better.
 
     Args:
-        similar: float32[items], dot products of the query with the item vectors.
+        similar: float32[n], dot products of the query with the items' vectors.
         positions: int32[slots] in the order of `query.slots`, -1 where a slot is empty; `kinds` beside it.
-        popularity: float32[items], logarithmic: see `logarithmic`.
-        together: float32[items], sums of neighbour scores, 0 where none speaks for an item; `voted` likewise of sessions.
+        popularity: float32[n], logarithmic: see `logarithmic`.
+        together: sums of neighbour scores, of any items; `voted` likewise of sessions.
     """
     filled = np.flatnonzero(positions >= 0)
     session = int(of_session(kinds).sum())
-    scores = similar + np.float32(blend.popular / (1 + len(filled)) ** blend.fading) * popularity
+    scores = (similar + np.float32(weight_of_popularity(blend, len(filled))) * popularity).astype(np.float32)
     for source, share in ((together, blend.together), (voted, blend.voted)):
-        greatest = source.max(initial=0.0)
+        greatest = source.scores.max(initial=0.0)
         if greatest > 0:
-            scores += np.float32(share / greatest) * source
+            _add(scores, items, source.items, np.float32(share / greatest) * source.scores)
     weight = blend.again / (1 + session) ** blend.yielding
-    np.add.at(scores, positions[filled], (weight / np.sqrt(filled + 1)).astype(np.float32))
+    _add(scores, items, positions[filled], (weight / np.sqrt(filled + 1)).astype(np.float32))
     if session:
-        scores[positions[filled[0]]] -= np.float32(blend.shown)
-    found: Floats = scores.astype(np.float32)
-    return found
+        _add(scores, items, positions[filled[:1]], np.array([-blend.shown], np.float32))
+    return scores
+
+
+def weight_of_popularity(blend: Blend, filled: int) -> float:
+    """What popularity counts where so many slots are filled."""
+    return float(blend.popular / (1 + filled) ** blend.fading)
+
+
+def _add(scores: Floats, items: Ints, to: Ints, what: Floats) -> None:
+    """Add to the scores of those of `to` that are among the ascending `items`; one that is there twice gets both."""
+    if not len(items):
+        return
+    at = np.minimum(np.searchsorted(items, to), len(items) - 1)
+    here = items[at] == to
+    np.add.at(scores, at[here], what[here])
 
 
 def logarithmic(popularity: Floats) -> Floats:
@@ -84,8 +95,8 @@ def logarithmic(popularity: Floats) -> Floats:
     return part
 
 
-def neighbour_sums(neighbours: Ints, scores: Floats, positions: Ints) -> Floats:
-    """float32[items]: each item's neighbour scores summed over the known `positions`, in the order of the slots, each by its place.
+def neighbour_sums(neighbours: Ints, scores: Floats, positions: Ints) -> Scored:
+    """Each neighbour's scores summed over the known `positions`, in the order of the slots, each by its place.
 
     Args:
         neighbours: int32[items, k], -1 beyond them; `scores` float32[items, k] beside it.
@@ -93,5 +104,4 @@ def neighbour_sums(neighbours: Ints, scores: Floats, positions: Ints) -> Floats:
     found = neighbours[positions]
     real = found >= 0
     given = scores[positions] * recency(len(positions))[:, None]
-    summed: Floats = np.bincount(found[real], given[real], minlength=len(neighbours)).astype(np.float32)
-    return summed
+    return summed(found[real], given[real])

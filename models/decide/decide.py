@@ -7,11 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from contracts.decisions import Degraded, Result
 from contracts.placements import Placement
-from models.decide.blend import blended, neighbour_sums
 from models.decide.facts import REQUEST_NAMES, facts_of
 from models.decide.query import Query, Question, of_session, slots
 from models.decide.rankings import (
@@ -22,21 +20,20 @@ from models.decide.rankings import (
     STALE_SESSION,
     USER_EMBEDDING,
     Ranking,
+    by_blend,
+    by_neighbours,
+    by_vector,
     contextual,
-    neighbour_scores,
     popular,
 )
 from models.decide.reasons import explain_by_neighbours, explain_by_vectors, explain_with
-from models.decide.sessions import votes
+from models.decide.scored import Floats, Mask
 from models.decide.snapshot import Snapshot
 from models.decide.words import WORDS, known_words, word_buckets
-
-Floats = npt.NDArray[np.float32]
 
 NO_CANDIDATE = "the champion had no candidate"
 NO_CONSENT = "no consent for personalization"
 NOTHING_KNOWN = "nothing known of the shopper"
-NO_VOTES = np.empty(0, np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,18 +132,6 @@ def decide(
     return Decided(results, Degraded(level=ranking.level, rung=RUNGS[ranking.level], cause=ranking.cause))
 
 
-def top(scores: Floats, count: int) -> npt.NDArray[np.intp]:
-    """Positions of the `count` greatest finite scores, greatest first, ties by position."""
-    count = min(count, int(np.isfinite(scores).sum()))
-    if count <= 0:
-        return np.empty(0, np.intp)
-    least = np.partition(scores, -count)[-count]
-    above = np.flatnonzero(scores > least)
-    chosen = np.concatenate([above, np.flatnonzero(scores == least)[: count - len(above)]])
-    ordered: npt.NDArray[np.intp] = chosen[np.lexsort((chosen, -scores[chosen]))]
-    return ordered
-
-
 def _rank(snapshot: Snapshot, shopper: Shopper, query: Query | None) -> Ranking:
     """The highest rung that can be stood on."""
     if not shopper.consent_granted:
@@ -160,11 +145,9 @@ def _rank(snapshot: Snapshot, shopper: Shopper, query: Query | None) -> Ranking:
             return replace(ranking, level=STALE_SESSION if stale else FULL, cause=cause)
         cause = NO_CANDIDATE if query is None else "the query tower gave no vector"
     if _vector_fits(snapshot, shopper):
-        scores = snapshot.vectors @ np.asarray(shopper.vector, np.float32)
+        best = by_vector(snapshot, np.asarray(shopper.vector, np.float32))
         explain = explain_with("close to your earlier choices")
-        return Ranking(
-            scores, RUNGS[USER_EMBEDDING], explain, USER_EMBEDDING, cause or "no row gives a query"
-        )
+        return Ranking(best, RUNGS[USER_EMBEDDING], explain, USER_EMBEDDING, cause or "no row gives a query")
     return _without_rows(snapshot, shopper, query, cause or NOTHING_KNOWN)
 
 
@@ -209,23 +192,14 @@ def _champion(snapshot: Snapshot, question: Question, reason: str, query: Query 
         if not len(known):
             return None
         explain = explain_by_neighbours(snapshot, known, kinds)
-        return Ranking(neighbour_scores(snapshot, known), "item_knn", explain, FULL, None)
+        return Ranking(by_neighbours(snapshot, known), "item_knn", explain, FULL, None)
     if snapshot.kind == "popularity":
         return popular(snapshot, FULL, None)
     vector = None if query is None else query(question)
     if vector is None or not np.isfinite(vector).all():
         return None
     explain = explain_by_vectors(snapshot, known, kinds) if len(known) else explain_with(reason)
-    scores = blended(
-        snapshot.vectors @ vector,
-        positions,
-        kinds,
-        popularity=snapshot.logarithmic,
-        together=neighbour_sums(snapshot.neighbours, snapshot.scores, known),
-        voted=votes(snapshot.sessions, positions[of_session(kinds)]) if snapshot.blend.voted else NO_VOTES,
-        blend=snapshot.blend,
-    )
-    return Ranking(scores, "two_tower", explain, FULL, None)
+    return Ranking(by_blend(snapshot, question, vector), "two_tower", explain, FULL, None)
 
 
 def _vector_fits(snapshot: Snapshot, shopper: Shopper) -> bool:
@@ -236,7 +210,7 @@ def _vector_fits(snapshot: Snapshot, shopper: Shopper) -> bool:
     return len(vector) == snapshot.vectors.shape[1] and bool(np.isfinite(vector).all())
 
 
-def _allowed(snapshot: Snapshot, shopper: Shopper) -> npt.NDArray[np.bool_]:
+def _allowed(snapshot: Snapshot, shopper: Shopper) -> Mask:
     allowed = snapshot.in_stock.copy()
     muted = shopper.muted_items if shopper.consent_granted else ()
     for item in (*shopper.carted, *shopper.exclude, *muted):
@@ -247,16 +221,14 @@ def _allowed(snapshot: Snapshot, shopper: Shopper) -> npt.NDArray[np.bool_]:
     return allowed
 
 
-def _results(
-    snapshot: Snapshot, ranking: Ranking, allowed: npt.NDArray[np.bool_], count: int
-) -> list[Result]:
-    best = top(np.where(allowed, ranking.scores, np.float32(-np.inf)), count)
+def _results(snapshot: Snapshot, ranking: Ranking, allowed: Mask, count: int) -> list[Result]:
+    found = ranking.best(allowed, count)
     return [
         Result(
             item_id=snapshot.ids[item],
-            score=float(ranking.scores[item]),
+            score=float(score),
             source=ranking.source,
             reasons=ranking.explain(int(item)),
         )
-        for item in best
+        for item, score in zip(found.items.tolist(), found.scores.tolist(), strict=True)
     ]

@@ -1,29 +1,34 @@
-"""What each retriever says of the snapshot's items: scores, where they come from, and how each is explained."""
+"""What each retriever says of the snapshot's items: the best of those that are allowed, where they come from, and why each."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from models.decide.blend import neighbour_sums
+from models.decide.blend import blended, neighbour_sums, weight_of_popularity
+from models.decide.query import Question, of_session
 from models.decide.reasons import Explain, explain_with
+from models.decide.scored import NOTHING, Floats, Ints, Mask, Scored
+from models.decide.sessions import votes
 from models.decide.snapshot import Snapshot
-
-Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int32]
 
 FULL, STALE_SESSION, USER_EMBEDDING, CONTEXTUAL, POPULAR = range(5)
 RUNGS = ("full", "stale_session", "user_embedding", "contextual", "popular")
+RETRIEVED = 500
+"""Items that are retrieved by vector for one answer, and scored exactly."""
+CHUNK = 4096
+
+Best = Callable[[Mask, int], Scored]
+"""Of the allowed items bool[items] the best so many, best first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Scores float32[items] (-inf: no candidate), their source and explanation, and the rung they stand on."""
+    """The best items, their source and explanation, and the rung they stand on."""
 
-    scores: Floats
+    best: Best
     source: str
     explain: Explain
     level: int
@@ -32,7 +37,12 @@ class Ranking:
 
 def popular(snapshot: Snapshot, level: int, cause: str | None) -> Ranking:
     """What most shoppers take."""
-    return Ranking(snapshot.popularity, RUNGS[POPULAR], explain_with("popular"), level, cause)
+
+    def best(allowed: Mask, count: int) -> Scored:
+        items = _first_allowed(snapshot.by_popularity, allowed, count)
+        return Scored(items, snapshot.popularity[items])
+
+    return Ranking(best, RUNGS[POPULAR], explain_with("popular"), level, cause)
 
 
 def contextual(snapshot: Snapshot, context: Sequence[str], cause: str | None) -> Ranking | None:
@@ -42,23 +52,77 @@ def contextual(snapshot: Snapshot, context: Sequence[str], cause: str | None) ->
     """
     for item in context:
         position = snapshot.index.get(item)
-        scores = None if position is None else _similar(snapshot, position)
-        if position is not None and scores is not None:
+        best = None if position is None else _similar(snapshot, position)
+        if position is not None and best is not None:
             explain = explain_with(f"similar to {snapshot.titles[position]}")
-            return Ranking(scores, RUNGS[CONTEXTUAL], explain, CONTEXTUAL, cause)
+            return Ranking(best, RUNGS[CONTEXTUAL], explain, CONTEXTUAL, cause)
     return None
 
 
-def neighbour_scores(snapshot: Snapshot, positions: Ints) -> Floats:
-    """float32[items]: each item's neighbour scores summed over `positions` (newest first); -inf where there is none."""
-    summed = neighbour_sums(snapshot.neighbours, snapshot.scores, positions)
-    return np.where(summed > 0, summed, np.float32(-np.inf))
+def by_neighbours(snapshot: Snapshot, positions: Ints) -> Best:
+    """Neighbours of `positions`, newest first, by the sum of their scores."""
+    found = neighbour_sums(snapshot.neighbours, snapshot.scores, positions)
+    speaking = Scored(found.items[found.scores > 0], found.scores[found.scores > 0])
+    return lambda allowed, count: speaking.among(allowed).best(count)
 
 
-def _similar(snapshot: Snapshot, position: int) -> Floats | None:
-    """float32[items] of one item, itself no candidate; None where nothing is known of it."""
-    scores = neighbour_scores(snapshot, np.array([position], np.int32))
-    if not np.isfinite(scores).any() and len(snapshot.vectors) and snapshot.vectors[position].any():
-        scores = snapshot.vectors @ snapshot.vectors[position]
-    scores[position] = -np.inf
-    return scores if np.isfinite(scores).any() else None
+def by_vector(snapshot: Snapshot, vector: Floats) -> Best:
+    """Nearest to one vector float32[dim]."""
+
+    def best(allowed: Mask, count: int) -> Scored:
+        items = snapshot.near.best(vector, 0.0, allowed, max(count, RETRIEVED))
+        return Scored(items, snapshot.vectors[items] @ vector).best(count)
+
+    return best
+
+
+def by_blend(snapshot: Snapshot, question: Question, vector: Floats) -> Best:
+    """By `decide.blend`: exact, for what is not retrieved by vector and popularity has another source that speaks for it."""
+    positions, kinds, blend = question.positions, question.kinds, snapshot.blend
+    known = positions[positions >= 0]
+    together = neighbour_sums(snapshot.neighbours, snapshot.scores, known)
+    voted = votes(snapshot.sessions, positions[of_session(kinds)]) if blend.voted else NOTHING
+    popular = weight_of_popularity(blend, len(known))
+
+    def best(allowed: Mask, count: int) -> Scored:
+        near = snapshot.near.best(vector, popular, allowed, max(count, RETRIEVED))
+        items = np.unique(np.concatenate([near, known, together.items, voted.items])).astype(np.int32)
+        items = items[allowed[items]]
+        scores = blended(
+            items,
+            snapshot.vectors[items] @ vector,
+            positions,
+            kinds,
+            popularity=snapshot.logarithmic[items],
+            together=together,
+            voted=voted,
+            blend=blend,
+        )
+        return Scored(items, scores).best(count)
+
+    return best
+
+
+def _similar(snapshot: Snapshot, position: int) -> Best | None:
+    """Like one item, itself no candidate; None where nothing is known of it."""
+    others = np.ones(len(snapshot.ids), bool)
+    others[position] = False
+    best = by_neighbours(snapshot, np.array([position], np.int32))
+    if not len(best(others, 1)):
+        if not len(snapshot.vectors) or not snapshot.vectors[position].any():
+            return None
+        best = by_vector(snapshot, snapshot.vectors[position])
+    return lambda allowed, count: best(allowed & others, count)
+
+
+def _first_allowed(order: Ints, allowed: Mask, count: int) -> Ints:
+    """The first `count` of `order` that are allowed; a part of it is looked at after the other."""
+    found: list[Ints] = []
+    missing = count
+    for start in range(0, len(order), CHUNK):
+        if missing <= 0:
+            break
+        part = order[start : start + CHUNK]
+        found.append(part[allowed[part]][:missing])
+        missing -= len(found[-1])
+    return np.concatenate(found) if found else order[:0]

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Ints = npt.NDArray[np.int32]
+from models.decide.scored import NOTHING, Floats, Ints, Scored, summed
+
 Longs = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float32]
 SAMPLE = 500
 NEIGHBOURS = 300
 NEWEST = 4
@@ -66,8 +66,8 @@ def moved(index: SessionIndex, row_of: Ints, catalog: int) -> SessionIndex:
     return session_index(visits[rows >= 0], rows[rows >= 0], catalog)
 
 
-def votes(index: SessionIndex, newest: Ints) -> Floats:
-    """float32[items]: the votes for each, 0 where no visit speaks for it.
+def votes(index: SessionIndex, newest: Ints) -> Scored:
+    """The votes for each item that a visit speaks for.
 
     Args:
         newest: the visit's known items, rows of the catalog, newest first.
@@ -75,9 +75,8 @@ def votes(index: SessionIndex, newest: Ints) -> Floats:
     of = np.array(list(dict.fromkeys(newest.tolist()))[:NEWEST], np.int64)
     visits = [index.visits[index.visit_starts[item] : index.visit_starts[item + 1]] for item in of]
     slot = np.repeat(np.arange(len(of)), [len(some) for some in visits])
-    votes_of = np.zeros(len(index.idf), np.float32)
     if not len(slot):
-        return votes_of
+        return NOTHING
     found, of_visit = np.unique(np.concatenate(visits), return_inverse=True)
     # The n-th newest of l items counts n / l, the newest 1.
     similarity = np.bincount(of_visit, (len(of) - slot) / len(of))
@@ -89,6 +88,5 @@ def votes(index: SessionIndex, newest: Ints) -> Floats:
     lengths = index.item_starts[found[best] + 1] - starts
     places = np.repeat(starts - np.concatenate([[0], np.cumsum(lengths)[:-1]]), lengths)
     items = index.items[places + np.arange(lengths.sum())]
-    summed = np.bincount(items, np.repeat(weights, lengths), len(index.idf))
-    votes_of += (summed * index.idf).astype(np.float32)
-    return votes_of
+    found_votes = summed(items, np.repeat(weights, lengths))
+    return Scored(found_votes.items, found_votes.scores * index.idf[found_votes.items])

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.decide.blend import SERVED, Blend, logarithmic
+from models.decide.near import Near
 from models.decide.sessions import SessionIndex
 
 Kind = Literal["two_tower", "item_knn", "popularity"]
@@ -33,7 +34,8 @@ class Snapshot:
         sessions: past visits, where the champion is a two-tower.
         kind: what the champion is; `blend`: the weights of a two-tower's sources.
         by_category: category path → positions int32 of the items that stand exactly there.
-        logarithmic: float32[items], `popularity` as the blend takes it.
+        logarithmic: float32[items], `popularity` as the blend takes it; `by_popularity` int32[items], the most popular first.
+        near: finds items by their vectors.
         version: of this snapshot; `model_version`: of the champion in the registry; `cut_on`: YYYY-MM-DD.
     """
 
@@ -57,6 +59,8 @@ class Snapshot:
     blend: Blend = SERVED
     by_category: dict[str, npt.NDArray[np.int32]] = field(init=False, repr=False, compare=False)
     logarithmic: npt.NDArray[np.float32] = field(init=False, repr=False, compare=False)
+    by_popularity: npt.NDArray[np.int32] = field(init=False, repr=False, compare=False)
+    near: Near = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         places: dict[str, list[int]] = {}
@@ -66,6 +70,9 @@ class Snapshot:
         grouped = {category: np.array(found, np.int32) for category, found in places.items()}
         object.__setattr__(self, "by_category", grouped)
         object.__setattr__(self, "logarithmic", logarithmic(self.popularity))
+        order = np.argsort(-self.popularity, kind="stable").astype(np.int32)
+        object.__setattr__(self, "by_popularity", order)
+        object.__setattr__(self, "near", Near(self.vectors, self.logarithmic[: len(self.vectors)]))
 
     def below(self, categories: Collection[str]) -> npt.NDArray[np.int32]:
         """Positions int32 of the items in one of these categories (paths), or in one below it."""

@@ -13,7 +13,7 @@ from contracts.decisions import Degraded
 from contracts.features import USER
 from contracts.placements import placement_named
 from models.decide.blend import Blend
-from models.decide.decide import NO_CONSENT, NOTHING_KNOWN, Decided, Shopper, decide, top
+from models.decide.decide import NO_CONSENT, NOTHING_KNOWN, Decided, Shopper, decide
 from models.decide.facts import OF_REQUEST, OF_SESSION, OF_USER
 from models.decide.query import (
     CARTED_KIND,
@@ -26,6 +26,7 @@ from models.decide.query import (
     met_before,
     slots,
 )
+from models.decide.scored import Scored
 from models.decide.sessions import no_sessions
 from models.decide.snapshot import Snapshot
 from models.decide.words import WORD_BUCKETS, word_buckets
@@ -263,7 +264,8 @@ def test_the_placement_bounds_the_count():
 def test_top_is_the_stable_sort_of_the_finite_scores(values, count):
     scores = np.array(values, np.float32)
     stable = sorted((n for n, value in enumerate(values) if np.isfinite(value)), key=lambda n: -values[n])
-    assert top(scores, count).tolist() == stable[:count]
+    found = Scored(np.arange(len(scores), dtype=np.int32), scores).best(count)
+    assert found.items.tolist() == stable[:count]
 
 
 @given(st.lists(st.sampled_from(IDS), max_size=6), st.lists(st.sampled_from(IDS), max_size=6), st.booleans())

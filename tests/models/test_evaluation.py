@@ -7,9 +7,9 @@ import pytest
 
 from models.baselines.item_knn import Knn, item_knn, score_knn
 from models.baselines.popularity import popularity
-from models.decide.decide import neighbour_scores
 from models.decide.facts import FACTS
 from models.decide.query import SLOTS
+from models.decide.rankings import by_neighbours
 from models.decide.words import WORDS
 from models.evaluation.cases import Interactions
 from models.evaluation.metrics import Ranking
@@ -96,10 +96,9 @@ def test_the_evaluated_knn_is_the_served_one():
     at = snapshot("item_knn")
     score = score_knn(Knn(at.neighbours, at.scores), at.popularity)
     evaluated = score(examples([1], items=[0, 3]))[0]
-    served = neighbour_scores(at, np.array([0, 3], np.int32))
-    spoken = np.isfinite(served)
-    assert evaluated[spoken] == pytest.approx(served[spoken])
-    assert evaluated[~spoken].max() < 0  # the fill follows, by popularity
+    served = by_neighbours(at, np.array([0, 3], np.int32))(np.ones(5, bool), 5)
+    assert evaluated[served.items] == pytest.approx(served.scores)
+    assert np.delete(evaluated, served.items).max() < 0  # the fill follows, by popularity
     assert np.argsort(-evaluated).tolist() == [2, 1, 4, 3, 0]
 
 

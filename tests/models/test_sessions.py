@@ -17,19 +17,19 @@ ITEMS = np.array([0, 1, 0, 1, 2, 1, 3], np.int32)
 def test_votes_by_hand():
     index = session_index(VISITS, ITEMS, 5)
     # Newest 0, then 1. Visits 0 and 1 hold both: 1 + 1/2, agreeing at the newest: 1.5 * .9. Visit 2 holds 1: .5 * .8.
-    found = votes(index, np.array([0, 1], np.int32))
+    found = votes(index, np.array([0, 1], np.int32)).spread(5)
     idf = np.log([3 / 2, 3 / 3, 3 / 1, 3 / 1])
     assert found[:4] == pytest.approx(np.array([2.7, 3.1, 1.35, 0.4]) * idf, abs=1e-6)
     assert found[4] == 0
     # The same item again counts once.
-    assert votes(index, np.array([0, 0, 1, 1], np.int32)) == pytest.approx(found)
+    assert votes(index, np.array([0, 0, 1, 1], np.int32)).spread(5) == pytest.approx(found)
 
 
 def test_of_nothing_no_visit_speaks():
     index = session_index(VISITS, ITEMS, 5)
-    assert not votes(index, np.empty(0, np.int32)).any()
-    assert not votes(index, np.array([4], np.int32)).any()
-    assert not votes(no_sessions(5), np.array([0], np.int32)).any()
+    assert not len(votes(index, np.empty(0, np.int32)))
+    assert not len(votes(index, np.array([4], np.int32)))
+    assert not len(votes(no_sessions(5), np.array([0], np.int32)))
 
 
 def test_the_served_votes_are_the_measured_ones():
@@ -51,7 +51,7 @@ def test_the_served_votes_are_the_measured_ones():
     nothing = np.zeros(30, np.float32)
     expected = score_sessions(learned, nothing, NEIGHBOURS, NEWEST)(cases)
     index = session_index(visits, items, 30)
-    found = np.array([votes(index, row[row >= 0]) for row in positions])
+    found = np.array([votes(index, row[row >= 0]).spread(30) for row in positions])
     spoken = found > 0
     assert spoken.any()
     assert (spoken == (expected > 0)).all()
