@@ -33,6 +33,11 @@ class Near:
             self._scan.train(wide[:1])
             self._scan.add(wide)
 
+    @property
+    def bytes(self) -> int:
+        """What the scan keeps in memory."""
+        return int(self._scan.ntotal * self._scan.sa_code_size())
+
     def best(self, query: Floats, popular: float, allowed: Mask, count: int) -> Ints:
         """int32[≤ count]: the allowed items with the greatest `query` · vector + `popular` × popularity, greatest first.
 
