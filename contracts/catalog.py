@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal, TypeAlias, get_args
+
+import msgspec
 
 from contracts.events import Verdict
 from contracts.fields import Field, Kind, Violation, read_field
 
-AVAILABILITIES = ("in_stock", "out_of_stock", "withdrawn")
+Availability: TypeAlias = Literal["in_stock", "out_of_stock", "withdrawn"]
+AVAILABILITIES: tuple[str, ...] = get_args(Availability)
 CATALOG_FIELDS = (
     Field("item_id", Kind.STRING, "The shop's item", required=True, max_length=64),
     Field("title", Kind.STRING, "Name shown", required=True, max_length=500),
@@ -32,3 +36,13 @@ def read_catalog(record: object) -> Verdict:
     found: list[Violation] = []
     flat = {field.name: read_field(field, record, found) for field in CATALOG_FIELDS}
     return Verdict(None if found else dict(flat), tuple(found))
+
+
+class CatalogState(msgspec.Struct, frozen=True):
+    """What serving follows of an update, as it stands in the topic; its other fields are not read."""
+
+    item_id: str
+    price_minor: int
+    currency: str
+    availability: Availability
+    effective_time: int

@@ -35,6 +35,11 @@ class Metrics:
         )
         self.model_errors = self._counter("model_errors", "Decisions that failed and fell to popular")
         self.derive_errors = self._counter("derive_errors", "Decisions whose rows gave no derived features")
+        self.catalog_updates = self._counter(
+            "catalog_updates",
+            "Catalog updates: shelved, known (nothing new to what serves), refused",
+            "outcome",
+        )
         self.snapshots_refused = self._counter("snapshots_refused", "Snapshots that failed their checks")
         self.snapshot = Gauge(
             "braid_scorer_snapshot_info",

@@ -12,13 +12,13 @@ from time import perf_counter
 import msgspec
 from confluent_kafka import KafkaError
 
-from contracts.clock import Clock, to_micros
+from contracts.clock import Clock, from_micros, to_micros, to_rfc3339
 from contracts.decisions import Context, Decision, Plain, Result, derived_of
 from contracts.placements import Placement
 from contracts.settings import TOPICS
-from models.decide.artifacts import Served
 from models.decide.decide import Decided, Shopper, decide
-from models.decide.snapshot import Snapshot
+from models.decide.shelf import Served
+from scorer.catalog import CatalogFollower
 from scorer.metrics import Metrics
 from scorer.outbox import Outbox, Record
 from scorer.problems import ProblemError
@@ -52,6 +52,7 @@ class Recommender:
 
     store: FeatureStore
     follower: Follower
+    catalog: CatalogFollower
     decisions: Outbox
     clock: Clock
     metrics: Metrics
@@ -70,6 +71,8 @@ class Recommender:
             raise ProblemError(
                 HTTPStatus.SERVICE_UNAVAILABLE, "nothing was published yet", [self.follower.missing]
             )
+        # Read before the shelf: what it has passed is on the shelf.
+        offset = self.catalog.offset
         now_micros = to_micros(self.clock.now())
         facts = await self._known(request, now_micros)
         ask = Ask(self.new_id(), now_micros, placement, request)
@@ -80,7 +83,9 @@ class Recommender:
         decided = self._decide(serving, shopper, placement, count)
         decision = _decision(ask, serving.snapshot.model_version, facts, decided, derived)
         self._record(decision)
-        return _answer(decision, serving.snapshot, facts, round((perf_counter() - began) * 1000, 3))
+        answer = _answer(decision, serving, facts)
+        took_ms = round((perf_counter() - began) * 1000, 3)
+        return msgspec.structs.replace(answer, catalog_offset=offset, took_ms=took_ms)
 
     async def _known(self, request: RecommendRequest, now_micros: int) -> Known:
         keys = keys_of(request)
@@ -93,7 +98,7 @@ class Recommender:
     def _decide(self, serving: Served, shopper: Shopper, placement: Placement, count: int) -> Decided:
         """A model that fails costs the rung, never the answer."""
         try:
-            return decide(serving.snapshot, shopper, placement, count, serving.query)
+            return decide(serving, shopper, placement, count)
         except MODEL_ERRORS as error:
             self.metrics.model_errors.inc()
             LOG.error("the champion failed", exc_info=error, extra={"snapshot": serving.snapshot.version})
@@ -111,7 +116,7 @@ class Recommender:
                 context=(),
                 failure=cause,
             )
-            return decide(serving.snapshot, unknown, placement, count, None)
+            return decide(replace(serving, query=None), unknown, placement, count)
 
     def _derived(self, ask: Ask, facts: Known) -> dict[str, Plain]:
         """Of the rows that may be used; a stored value of a wrong form costs what the rows say, never the answer."""
@@ -165,27 +170,30 @@ def _count(placement: Placement, request: RecommendRequest) -> int:
     return count
 
 
-def _answer(decision: Decision, snapshot: Snapshot, facts: Known, took_ms: float) -> RecommendAnswer:
+def _answer(decision: Decision, serving: Served, facts: Known) -> RecommendAnswer:
     return RecommendAnswer(
         decision_id=decision.decision_id,
         attribution_token=f"{decision.placement}.{decision.decision_id}",
         placement=decision.placement,
-        results=[_item(result, snapshot) for result in decision.results],
+        results=[_item(result, serving) for result in decision.results],
         model_version=decision.model_version,
-        snapshot_version=snapshot.version,
+        snapshot_version=serving.snapshot.version,
         degraded=decision.degraded,
         features=msgspec.structs.replace(facts.states, stage=decision.derived["session_stage"]),
-        took_ms=took_ms,
+        catalog_offset=[],
+        took_ms=0.0,
     )
 
 
-def _item(result: Result, snapshot: Snapshot) -> RecommendedItem:
+def _item(result: Result, serving: Served) -> RecommendedItem:
+    snapshot, shelf = serving.snapshot, serving.shelf
     at = snapshot.index[result.item_id]
     return RecommendedItem(
         item_id=result.item_id,
         title=snapshot.titles[at],
-        price=f"{Decimal(snapshot.price_minor[at]) / 100:.2f}",
-        currency=snapshot.currency[at],
+        price=f"{Decimal(int(shelf.price_minor[at])) / 100:.2f}",
+        currency=shelf.currency[at],
+        priced_at=to_rfc3339(from_micros(int(shelf.priced_at[at]))),
         score=result.score,
         source=result.source,
         reasons=result.reasons,

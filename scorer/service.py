@@ -11,6 +11,7 @@ from pathlib import Path
 
 from contracts.clock import Clock
 from contracts.settings import Settings
+from scorer.catalog import CatalogFollower
 from scorer.ingest import Ingest
 from scorer.metrics import Metrics
 from scorer.outbox import Outbox
@@ -58,6 +59,7 @@ class Service:
 
     metrics: Metrics
     follower: Follower
+    catalog: CatalogFollower
     store: FeatureStore
     events: Outbox
     recommender: Recommender
@@ -69,14 +71,16 @@ class Service:
         kafka = await asyncio.to_thread(self.events.reach, REACH_SECONDS)
         found = [] if self.follower.serving else [self.follower.missing]
         found += [f"redis: {redis}"] if redis else []
-        return found + ([f"kafka: {kafka}"] if kafka else [])
+        found += [f"kafka: {kafka}"] if kafka else []
+        return found + ([f"catalog: {self.catalog.missing}"] if self.catalog.missing else [])
 
 
 @asynccontextmanager
 async def running(options: Options) -> AsyncIterator[Service]:
     """A started scorer; at the end what is queued is delivered and everything is closed."""
     metrics = Metrics()
-    follower = Follower(options.serving, metrics)
+    catalog = CatalogFollower(options.kafka_bootstrap, options.clock, metrics)
+    follower = Follower(options.serving, catalog.stock, metrics)
     store = FeatureStore(options.redis_url, options.project, metrics, options.redis_budget_seconds)
     events = Outbox(options.kafka_bootstrap, EVENTS_QUEUED, options.delivery_seconds)
     decisions = Outbox(options.kafka_bootstrap, options.decisions_queued, DECISION_DELIVERY_SECONDS)
@@ -86,15 +90,17 @@ async def running(options: Options) -> AsyncIterator[Service]:
         yield Service(
             metrics,
             follower,
+            catalog,
             store,
             events,
-            Recommender(store, follower, decisions, options.clock, metrics, new_id),
+            Recommender(store, follower, catalog, decisions, options.clock, metrics, new_id),
             Ingest(events, options.clock, metrics, new_id, options.delivery_seconds),
         )
     finally:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
         await store.close()
+        await asyncio.to_thread(catalog.close)
         boxes = (events, decisions)
         await asyncio.gather(*(asyncio.to_thread(box.close, options.delivery_seconds) for box in boxes))
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import zipfile
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
 from contracts.errors import BraidError
-from models.decide.artifacts import CURRENT, Served, SnapshotError, current_version, open_served
+from models.decide.artifacts import CURRENT, SnapshotError, current_version, open_served
 from models.decide.decide import Shopper, question_of
+from models.decide.shelf import Served, Shelf
+from models.decide.snapshot import Snapshot
 from models.decide.words import WORD_BUCKETS
 from scorer.metrics import Metrics
 
@@ -25,8 +29,10 @@ Stamp: TypeAlias = tuple[int, int, int]
 class Follower:
     """Holds the snapshot that serves; `serving` is replaced as a whole, never changed."""
 
-    def __init__(self, folder: Path, metrics: Metrics) -> None:
+    def __init__(self, folder: Path, stock: Callable[[Snapshot], Shelf], metrics: Metrics) -> None:
+        """`stock` gives a snapshot the shelf that is kept up to date from then on."""
         self._folder = folder
+        self._stock = stock
         self._metrics = metrics
         self._stamp: Stamp | None = None
         self._refused: str | None = None
@@ -68,7 +74,7 @@ class Follower:
 
     def _swap(self, served: Served) -> None:
         snapshot = served.snapshot
-        self.serving = served
+        self.serving = replace(served, shelf=self._stock(snapshot))
         self._refused = None
         self._metrics.serves(snapshot.version, snapshot.model_version, snapshot.kind)
         LOG.info("snapshot serves", extra={"version": snapshot.version, "items": len(snapshot.ids)})

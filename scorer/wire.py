@@ -41,12 +41,13 @@ class RecommendRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
 
 class RecommendedItem(msgspec.Struct, frozen=True, kw_only=True):
-    """One item, best first; `price` is a decimal, `source` says what retrieved it."""
+    """One item, best first; `price` is a decimal and holds since `priced_at`, `source` says what retrieved it."""
 
     item_id: str
     title: str
     price: str
     currency: str
+    priced_at: str
     score: float
     source: str
     reasons: list[str]
@@ -73,7 +74,10 @@ class FeatureStates(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RecommendAnswer(msgspec.Struct, frozen=True, kw_only=True):
-    """The items, what made them, and on which rung of the ladder; `took_ms` is the time inside the scorer."""
+    """The items, what made them, and on which rung of the ladder; `took_ms` is the time inside the scorer.
+
+    `catalog_offset` is how far this worker had read each partition of the topic `catalog`: what stands before it holds in the answer.
+    """
 
     decision_id: str
     attribution_token: str
@@ -83,6 +87,7 @@ class RecommendAnswer(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_version: str
     degraded: Degraded
     features: FeatureStates
+    catalog_offset: list[int]
     took_ms: float
 
 

@@ -14,8 +14,9 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from contracts.placements import placement_named
-from models.decide.artifacts import Served, open_served
+from models.decide.artifacts import open_served
 from models.decide.decide import decide
+from models.decide.shelf import Served
 from spark_jobs.consent_times import granted
 from spark_jobs.shoppers import shopper_of
 
@@ -60,7 +61,7 @@ def lists(shoppers: DataFrame, snapshot: Path, at: datetime) -> DataFrame:
 def rows_of(served: Served, row: Mapping[str, Any], at: datetime) -> list[tuple[object, ...]]:
     """One shopper's list, best first."""
     shopper = replace(shopper_of(row, at), vector=row["vector"], vector_model=row["vector_model"])
-    decided = decide(served.snapshot, shopper, placement_named("email"), COUNT, served.query)
+    decided = decide(served, shopper, placement_named("email"), COUNT)
     return [
         (
             row["user_id"],

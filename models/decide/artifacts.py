@@ -10,7 +10,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from models.decide.blend import Blend
 from models.decide.layout import LAYOUT
 from models.decide.query import Query, Question, gather
 from models.decide.sessions import SessionIndex
+from models.decide.shelf import Served
 from models.decide.snapshot import Snapshot
 from models.decide.words import text_vector
 
@@ -40,14 +41,6 @@ Floats = npt.NDArray[np.float32]
 
 class SnapshotError(BraidError):
     """A snapshot's files are missing or are not what its manifest says."""
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """A snapshot that was opened and checked, with what runs its query (None for a baseline)."""
-
-    snapshot: Snapshot
-    query: Query | None
 
 
 class QueryTower:
@@ -152,9 +145,9 @@ def open_served(folder: Path) -> Served:
     """A snapshot and its query: what the scorer and the lists hand to `decide`."""
     snapshot = open_snapshot(folder)
     if TOWER not in _manifest(folder)["files"]:
-        return Served(snapshot, None)
+        return Served.of(snapshot, None)
     query = tower_query(QueryTower(folder / TOWER), snapshot.vectors, snapshot.word_vectors)
-    return Served(snapshot, query)
+    return Served.of(snapshot, query)
 
 
 def current_version(serving: Path) -> str | None:

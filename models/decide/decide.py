@@ -28,6 +28,7 @@ from models.decide.rankings import (
 )
 from models.decide.reasons import explain_by_neighbours, explain_by_vectors, explain_with
 from models.decide.scored import Floats, Mask
+from models.decide.shelf import Served
 from models.decide.snapshot import Snapshot
 from models.decide.words import WORDS, known_words, word_buckets
 
@@ -107,16 +108,14 @@ class Decided:
     degraded: Degraded
 
 
-def decide(
-    snapshot: Snapshot, shopper: Shopper, placement: Placement, count: int, query: Query | None
-) -> Decided:
+def decide(served: Served, shopper: Shopper, placement: Placement, count: int) -> Decided:
     """The best `count` items (at most the placement's `max_count`) in stock and not excluded.
 
-    `query` is None when the champion has no query tower. What the champion leaves open is filled from the popular
-    items. Ties stand in the snapshot's item order.
+    What the champion leaves open is filled from the popular items. Ties stand in the snapshot's item order.
     """
+    snapshot, query = served.snapshot, served.query
     wanted = max(0, min(count, placement.max_count))
-    allowed = _allowed(snapshot, shopper)
+    allowed = _allowed(served, shopper)
     ranking = _rank(snapshot, shopper, query)
     results = _results(snapshot, ranking, allowed, wanted)
     if not results and ranking.source not in (RUNGS[CONTEXTUAL], RUNGS[POPULAR]):
@@ -210,8 +209,8 @@ def _vector_fits(snapshot: Snapshot, shopper: Shopper) -> bool:
     return len(vector) == snapshot.vectors.shape[1] and bool(np.isfinite(vector).all())
 
 
-def _allowed(snapshot: Snapshot, shopper: Shopper) -> Mask:
-    allowed = snapshot.in_stock.copy()
+def _allowed(served: Served, shopper: Shopper) -> Mask:
+    snapshot, allowed = served.snapshot, served.shelf.in_stock.copy()
     muted = shopper.muted_items if shopper.consent_granted else ()
     for item in (*shopper.carted, *shopper.exclude, *muted):
         if item in snapshot.index:

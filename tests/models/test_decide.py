@@ -28,6 +28,7 @@ from models.decide.query import (
 )
 from models.decide.scored import Scored
 from models.decide.sessions import no_sessions
+from models.decide.shelf import Served
 from models.decide.snapshot import Snapshot
 from models.decide.words import WORD_BUCKETS, word_buckets
 
@@ -87,7 +88,7 @@ def ids(decided: Decided) -> list[str]:
 
 
 def ask(shopper: Shopper, count: int = 5, at: Snapshot | None = None, query=newest) -> Decided:
-    return decide(at or snapshot(), shopper, HOME, count, query)
+    return decide(Served.of(at or snapshot(), query), shopper, HOME, count)
 
 
 def test_slots_hold_known_items_of_session_then_user():
@@ -256,8 +257,8 @@ def test_what_is_muted_stays_out_of_every_rung_where_consent_holds():
 
 def test_the_placement_bounds_the_count():
     wide = replace(HOME, max_count=2)
-    assert len(decide(snapshot(), Shopper(), wide, 5, None).results) == 2
-    assert decide(snapshot(), Shopper(), wide, 0, None).results == []
+    assert len(decide(Served.of(snapshot(), None), Shopper(), wide, 5).results) == 2
+    assert decide(Served.of(snapshot(), None), Shopper(), wide, 0).results == []
 
 
 @given(st.lists(st.sampled_from([0.0, 1.0, 2.0, -np.inf]), max_size=30), st.integers(0, 40))

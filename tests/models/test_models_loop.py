@@ -83,7 +83,7 @@ def test_the_snapshot_answers_with_what_follows_in_the_chain(published: Settings
     shopper = Shopper(
         session_items=[item(5, 3), item(5, 2)], carted=[item(5, 3), item(5, 2)], consent_granted=True
     )
-    decided = decide(served.snapshot, shopper, placement_named("cart"), 3, served.query)
+    decided = decide(served, shopper, placement_named("cart"), 3)
     assert decided.degraded.level == 0
     assert decided.results[0].item_id == item(5, 4)
     assert decided.results[0].source == "two_tower"
@@ -135,7 +135,7 @@ def test_a_baseline_can_be_champion(small: Settings, published: Settings, tmp_pa
     served = open_served(alone.serving / version)
     assert served.query is None
     shopper = Shopper(session_items=[item(5, 3)], carted=[item(5, 3)], consent_granted=True)
-    decided = decide(served.snapshot, shopper, placement_named("cart"), 3, served.query)
+    decided = decide(served, shopper, placement_named("cart"), 3)
     assert [result.source for result in decided.results] == ["item_knn"] * 3
     assert all(result.item_id.startswith("c05") for result in decided.results)
 

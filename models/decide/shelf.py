@@ -1,0 +1,77 @@
+"""What lies on the shelf now: stock and price of a snapshot's items, as the newest catalog update says; and all that serves with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from contracts.catalog import CatalogState
+from contracts.clock import to_micros
+from contracts.cuts import Cut
+from models.decide.query import Query
+from models.decide.scored import Mask
+from models.decide.snapshot import Snapshot
+
+
+@dataclass(slots=True)
+class Shelf:
+    """Item by item in the snapshot's order; one thread puts, any thread reads.
+
+    Attributes:
+        in_stock: bool[items]; only these are recommended.
+        price_minor: int64[items], and `currency` beside it; `priced_at` int64[items], µs: from when the price holds.
+        since: µs; what took effect before it stands in the snapshot already.
+    """
+
+    index: dict[str, int]
+    in_stock: Mask
+    price_minor: npt.NDArray[np.int64]
+    currency: list[str]
+    priced_at: npt.NDArray[np.int64]
+    since: int
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, states: Iterable[CatalogState] = ()) -> Self:
+        """As the snapshot says, but for the items that `states` are of."""
+        cut_end = to_micros(Cut(date.fromisoformat(snapshot.cut_on)).end)
+        shelf = cls(
+            snapshot.index,
+            snapshot.in_stock.copy(),
+            np.array(snapshot.price_minor, np.int64),
+            list(snapshot.currency),
+            np.full(len(snapshot.ids), cut_end, np.int64),
+            cut_end,
+        )
+        for state in states:
+            shelf.put(state)
+        return shelf
+
+    def put(self, state: CatalogState) -> bool:
+        """What an item is from now on; False where the snapshot has no such item, or knew it already."""
+        row = self.index.get(state.item_id)
+        if row is None or state.effective_time < self.since:
+            return False
+        self.in_stock[row] = state.availability == "in_stock"
+        self.price_minor[row] = state.price_minor
+        self.currency[row] = state.currency
+        self.priced_at[row] = state.effective_time
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A snapshot, what runs its query (None for a baseline), and its shelf."""
+
+    snapshot: Snapshot
+    query: Query | None
+    shelf: Shelf
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, query: Query | None) -> Self:
+        """With the shelf as the snapshot says."""
+        return cls(snapshot, query, Shelf.of(snapshot))

@@ -1,0 +1,44 @@
+"""What an update puts on the shelf, and what an answer then holds."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from contracts.catalog import CatalogState
+from contracts.clock import to_micros
+from models.decide.decide import Shopper, decide
+from models.decide.shelf import Served, Shelf
+from tests.models.test_decide import HOME, ids, snapshot
+
+AT = to_micros(datetime(2011, 8, 30, 10, tzinfo=UTC))
+"""The day after the snapshot's cut."""
+
+
+def state(item: str, availability: str = "in_stock", price: int = 100, at: int = AT) -> CatalogState:
+    return CatalogState(item, price, "EUR", availability, at)  # type: ignore[arg-type]
+
+
+def test_an_update_changes_its_item_alone():
+    shelf = Shelf.of(snapshot())
+    assert shelf.put(state("b", "out_of_stock", 250))
+    assert shelf.in_stock.tolist() == [True, False, True, True, True]
+    assert shelf.price_minor.tolist() == [100, 250, 100, 100, 100]
+    assert (shelf.currency[1], shelf.currency[0]) == ("EUR", "GBP")
+    assert (shelf.priced_at[1], shelf.priced_at[0]) == (AT, shelf.since)
+    assert snapshot().in_stock.all()
+
+
+def test_what_the_snapshot_knew_and_who_it_does_not_know_change_nothing():
+    shelf = Shelf.of(snapshot(), [state("b", "withdrawn", at=AT - 10 * 3_600_000_001), state("new")])
+    assert shelf.in_stock.all()
+    assert (shelf.price_minor == 100).all()
+    assert Shelf.of(snapshot(), [state("b", "withdrawn", at=shelf.since)]).in_stock.sum() == 4
+
+
+def test_what_is_not_there_is_in_no_answer_and_what_is_back_is():
+    served = Served.of(snapshot("popularity"), None)
+    served.shelf.put(state("e", "withdrawn"))
+    served.shelf.put(state("c", "out_of_stock"))
+    assert ids(decide(served, Shopper(), HOME, 5)) == ["d", "b", "a"]
+    served.shelf.put(state("e"))
+    assert ids(decide(served, Shopper(), HOME, 5)) == ["e", "d", "b", "a"]
