@@ -77,6 +77,7 @@ def snapshot_of(catalog: Catalog, vectors: Floats, champion: Champion, cut_on: d
         index=catalog.index,
         titles=catalog.titles,
         categories=catalog.categories,
+        brands=catalog.brands,
         price_minor=catalog.price_minor,
         currency=catalog.currency,
         in_stock=catalog.in_stock,

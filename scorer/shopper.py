@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import cast
 
 import numpy as np
@@ -17,10 +18,10 @@ from contracts.consent import checked, granted, newest
 from contracts.decisions import Row
 from contracts.features import CONSENT, SESSION, SHOPPER, USER, USER_EMBEDDING, View
 from contracts.online import StoredRow
-from models.decide.decide import Shopper
+from models.decide.decide import Shopper, Wanted
 from models.decide.query import met_before
 from scorer.store import RowKey
-from scorer.wire import FeatureStates, RecommendRequest, RowState
+from scorer.wire import FeatureStates, Filter, RecommendRequest, RowState
 
 PURPOSE = "personalization"
 MICROS_PER_SECOND = 1_000_000
@@ -104,7 +105,15 @@ def _anybody(request: RecommendRequest) -> Shopper:
         search_term=request.search_term,
         interests=request.interests,
         exclude=[*request.exclude_items, *shown],
+        wanted=_wanted(request.filter),
     )
+
+
+def _wanted(asked: Filter) -> Wanted:
+    least, most = (
+        None if price is None else int(Decimal(price) * 100) for price in (asked.min_price, asked.max_price)
+    )
+    return Wanted(asked.categories, asked.brands, least, most)
 
 
 def _granted(consents: Iterable[StoredRow | None], now_micros: int) -> bool:

@@ -70,11 +70,11 @@ class Follower:
             return None
         served = open_served(self._folder / version)
         check(served)
-        return served
+        return replace(served, shelf=self._stock(served.snapshot))
 
     def _swap(self, served: Served) -> None:
         snapshot = served.snapshot
-        self.serving = replace(served, shelf=self._stock(snapshot))
+        self.serving = served
         self._refused = None
         self._metrics.serves(snapshot.version, snapshot.model_version, snapshot.kind)
         LOG.info("snapshot serves", extra={"version": snapshot.version, "items": len(snapshot.ids)})

@@ -11,6 +11,7 @@ from contracts.decisions import NO_CONTROL, Context, Degraded
 
 MAX_EXCLUDED_ITEMS = 1000
 MAX_INTERESTS = 20
+MAX_WISHED = 100
 
 Identifier = Annotated[str, Meta(min_length=1, max_length=128, pattern=NO_CONTROL)]
 ItemId = Annotated[str, Meta(min_length=1, max_length=64, pattern=NO_CONTROL)]
@@ -18,7 +19,20 @@ Count = Annotated[int, Meta(ge=1, le=1000)]
 SearchTerm = Annotated[str, Meta(min_length=1, max_length=256, pattern=NO_CONTROL)]
 Interest = Annotated[str, Meta(min_length=1, max_length=500, pattern=NO_CONTROL)]
 Interests = Annotated[list[Interest], Meta(max_length=MAX_INTERESTS)]
+Wished = Annotated[list[Interest], Meta(max_length=MAX_WISHED)]
+Price = Annotated[str, Meta(pattern=r"^\d{1,9}(\.\d{1,2})?$")]
 Excluded = Annotated[list[ItemId], Meta(max_length=MAX_EXCLUDED_ITEMS)]
+
+
+class Filter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which items may be shown: of one of the categories (paths, as `home > kitchen`; all below them too), of one of the brands, at
+    prices from `min_price` to `max_price` (decimals, both included). What is left out asks for nothing.
+    """
+
+    categories: Wished = []
+    brands: Wished = []
+    min_price: Price | None = None
+    max_price: Price | None = None
 
 
 class RecommendRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -26,7 +40,7 @@ class RecommendRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
     `item_id` is the product whose page is open, `search_term` what was typed into the search box, `interests` what a questionnaire
     was told (categories, brands), `context` what the shop knows of the visit: said with the request, kept nowhere. `count` defaults to
-    the placement's and is at most its maximum.
+    the placement's and is at most its maximum; a `filter` that few items pass gives fewer.
     """
 
     visitor_id: Identifier
@@ -37,6 +51,7 @@ class RecommendRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     interests: Interests = []
     count: Count | None = None
     exclude_items: Excluded = []
+    filter: Filter = Filter()
     context: Context | None = None
 
 

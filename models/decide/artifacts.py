@@ -34,6 +34,7 @@ BLEND = "blend.json"
 SESSIONS = "sessions.npz"
 CURRENT = "current.json"
 STAGED = "staged-{cut_on}.json"
+ITEM_COLUMNS = {"ids", "titles", "categories", "brands", "price_minor", "currency", "in_stock"}
 TOWER_INPUTS = ("item_vectors", "slot_kind", "text", "facts")
 
 Floats = npt.NDArray[np.float32]
@@ -117,6 +118,10 @@ def open_snapshot(folder: Path) -> Snapshot:
         )
     contents = {name: _checked(folder / name, digest) for name, digest in manifest["files"].items()}
     items = json.loads(contents["items.json"])
+    if lacking := ITEM_COLUMNS - items.keys():
+        raise SnapshotError(
+            f"{folder.name} has no {sorted(lacking)} of its items: publish again (python -m models publish)"
+        )
     with np.load(io.BytesIO(contents["knn.npz"]), allow_pickle=False) as knn:
         neighbours, scores = knn["neighbours"], knn["scores"]
     return Snapshot(
@@ -124,6 +129,7 @@ def open_snapshot(folder: Path) -> Snapshot:
         index={item: row for row, item in enumerate(items["ids"])},
         titles=tuple(items["titles"]),
         categories=tuple(items["categories"]),
+        brands=tuple(items["brands"]),
         price_minor=tuple(items["price_minor"]),
         currency=tuple(items["currency"]),
         in_stock=np.array(items["in_stock"], bool),
@@ -241,6 +247,7 @@ def _files(snapshot: Snapshot, tower: bytes | None) -> dict[str, bytes]:
         "ids": snapshot.ids,
         "titles": snapshot.titles,
         "categories": snapshot.categories,
+        "brands": snapshot.brands,
         "price_minor": snapshot.price_minor,
         "currency": snapshot.currency,
         "in_stock": snapshot.in_stock.tolist(),

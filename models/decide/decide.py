@@ -38,6 +38,20 @@ NOTHING_KNOWN = "nothing known of the shopper"
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a request asks for: items of one of the categories (paths; all below them too), of one of the brands, at such prices.
+
+    Attributes:
+        least_minor: minor units, `most_minor` likewise; both are included.
+    """
+
+    categories: Sequence[str] = ()
+    brands: Sequence[str] = ()
+    least_minor: int | None = None
+    most_minor: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Shopper:
     """What is known of a shopper at the moment of the decision; lists are newest first, but for `user_items`.
 
@@ -58,7 +72,7 @@ class Shopper:
         context: items of the request itself, such as the product whose page is open: no stored row of anybody.
         search_term: what the request itself searches for; `interests`: what it was told in a questionnaire, categories and
             brands. See `said`.
-        exclude: further items not to recommend.
+        exclude: further items not to recommend; `wanted`: the only ones to.
     """
 
     session_items: Sequence[str] = ()
@@ -80,6 +94,7 @@ class Shopper:
     search_term: str | None = None
     interests: Sequence[str] = ()
     exclude: Sequence[str] = ()
+    wanted: Wanted = Wanted()
 
     def said(self) -> Iterator[tuple[str, str]]:
         """What was said in words and how, as a reason, what counts most first: the request's own words stay out of reasons.
@@ -217,6 +232,20 @@ def _allowed(served: Served, shopper: Shopper) -> Mask:
             allowed[snapshot.index[item]] = False
     if shopper.consent_granted and shopper.muted_categories:
         allowed[snapshot.below(shopper.muted_categories)] = False
+    return _only(served, shopper.wanted, allowed)
+
+
+def _only(served: Served, wanted: Wanted, allowed: Mask) -> Mask:
+    snapshot, price = served.snapshot, served.shelf.price_minor
+    for asked, found in ((wanted.categories, snapshot.below), (wanted.brands, snapshot.made_by)):
+        if asked:
+            here = np.zeros(len(allowed), bool)
+            here[found(asked)] = True
+            allowed &= here
+    if wanted.least_minor is not None:
+        allowed &= price >= wanted.least_minor
+    if wanted.most_minor is not None:
+        allowed &= price <= wanted.most_minor
     return allowed
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -33,7 +33,7 @@ class Snapshot:
         neighbours: int32[items, 50], -1 where there are fewer; `scores` float32[items, 50] beside it.
         sessions: past visits, where the champion is a two-tower.
         kind: what the champion is; `blend`: the weights of a two-tower's sources.
-        by_category: category path → positions int32 of the items that stand exactly there.
+        by_category: category path → positions int32 of the items that stand exactly there; `by_brand` likewise.
         logarithmic: float32[items], `popularity` as the blend takes it; `by_popularity` int32[items], the most popular first.
         near: finds items by their vectors.
         version: of this snapshot; `model_version`: of the champion in the registry; `cut_on`: YYYY-MM-DD.
@@ -43,6 +43,7 @@ class Snapshot:
     index: dict[str, int]
     titles: tuple[str, ...]
     categories: tuple[str | None, ...]
+    brands: tuple[str | None, ...]
     price_minor: tuple[int, ...]
     currency: tuple[str, ...]
     in_stock: npt.NDArray[np.bool_]
@@ -58,17 +59,14 @@ class Snapshot:
     cut_on: str
     blend: Blend = SERVED
     by_category: dict[str, npt.NDArray[np.int32]] = field(init=False, repr=False, compare=False)
+    by_brand: dict[str, npt.NDArray[np.int32]] = field(init=False, repr=False, compare=False)
     logarithmic: npt.NDArray[np.float32] = field(init=False, repr=False, compare=False)
     by_popularity: npt.NDArray[np.int32] = field(init=False, repr=False, compare=False)
     near: Near = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        places: dict[str, list[int]] = {}
-        for position, category in enumerate(self.categories):
-            if category is not None:
-                places.setdefault(category, []).append(position)
-        grouped = {category: np.array(found, np.int32) for category, found in places.items()}
-        object.__setattr__(self, "by_category", grouped)
+        object.__setattr__(self, "by_category", _places(self.categories))
+        object.__setattr__(self, "by_brand", _places(self.brands))
         object.__setattr__(self, "logarithmic", logarithmic(self.popularity))
         order = np.argsort(-self.popularity, kind="stable").astype(np.int32)
         object.__setattr__(self, "by_popularity", order)
@@ -82,6 +80,20 @@ class Snapshot:
             if any(_stands_below(path, category) for category in categories)
         ]
         return np.concatenate(found) if found else np.empty(0, np.int32)
+
+    def made_by(self, brands: Collection[str]) -> npt.NDArray[np.int32]:
+        """Positions int32 of the items of one of these brands."""
+        found = [self.by_brand[brand] for brand in dict.fromkeys(brands) if brand in self.by_brand]
+        return np.concatenate(found) if found else np.empty(0, np.int32)
+
+
+def _places(values: Iterable[str | None]) -> dict[str, npt.NDArray[np.int32]]:
+    """Where each value stands."""
+    found: dict[str, list[int]] = {}
+    for position, value in enumerate(values):
+        if value is not None:
+            found.setdefault(value, []).append(position)
+    return {value: np.array(positions, np.int32) for value, positions in found.items()}
 
 
 def _stands_below(path: str, category: str) -> bool:

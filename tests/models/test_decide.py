@@ -13,7 +13,7 @@ from contracts.decisions import Degraded
 from contracts.features import USER
 from contracts.placements import placement_named
 from models.decide.blend import Blend
-from models.decide.decide import NO_CONSENT, NOTHING_KNOWN, Decided, Shopper, decide
+from models.decide.decide import NO_CONSENT, NOTHING_KNOWN, Decided, Shopper, Wanted, decide
 from models.decide.facts import OF_REQUEST, OF_SESSION, OF_USER
 from models.decide.query import (
     CARTED_KIND,
@@ -59,6 +59,7 @@ def snapshot(kind="two_tower") -> Snapshot:
         index={item: n for n, item in enumerate(IDS)},
         titles=tuple(f"Mug {item}" for item in IDS),
         categories=(None,) * 5,
+        brands=(None,) * 5,
         price_minor=(100,) * 5,
         currency=("GBP",) * 5,
         in_stock=np.ones(5, bool),
@@ -253,6 +254,32 @@ def test_what_is_muted_stays_out_of_every_rung_where_consent_holds():
     assert sorted(ids(ask(Shopper(**mutes), at=at))) == list(IDS)
     assert at.below(["home"]).tolist() == [0, 1, 2]
     assert at.below([]).tolist() == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "left"),
+    [
+        (Wanted(categories=["home"]), "cba"),
+        (Wanted(categories=["home > kitchen", "toys"]), "da"),
+        (Wanted(brands=["acme"]), "ca"),
+        (Wanted(categories=["home"], brands=["acme", "potter"]), "cba"),
+        (Wanted(least_minor=200), "edcb"),
+        (Wanted(least_minor=200, most_minor=300), "cb"),
+        (Wanted(categories=["home"], brands=["acme"], most_minor=100), "a"),
+        (Wanted(categories=["nowhere"]), ""),
+        (Wanted(brands=["nobody"]), ""),
+    ],
+)
+def test_only_what_is_wanted_is_shown_on_every_rung(wanted, left):
+    at = replace(
+        snapshot(),
+        categories=("home > kitchen > mugs", "home", "home > garden", "toys", None),
+        brands=("acme", "potter", "acme", None, None),
+        price_minor=(100, 200, 300, 400, 500),
+    )
+    assert "".join(ids(ask(Shopper(wanted=wanted), at=at))) == left
+    known = Shopper(session_items=["e"], consent_granted=True, wanted=wanted)
+    assert sorted(ids(ask(known, at=at))) == sorted(left)
 
 
 def test_the_placement_bounds_the_count():

@@ -29,6 +29,7 @@ def shop() -> Snapshot:
         index={item: row for row, item in enumerate(ids)},
         titles=ids,
         categories=(None,) * ITEMS,
+        brands=(None,) * ITEMS,
         price_minor=(100,) * ITEMS,
         currency=("GBP",) * ITEMS,
         in_stock=np.ones(ITEMS, bool),

@@ -68,6 +68,7 @@ def snapshot(kind: str = "item_knn", model_version: str = "knn-1") -> Snapshot:
         index={item: n for n, item in enumerate(ITEMS)},
         titles=tuple(f"Title {item}" for item in ITEMS),
         categories=(None, "home > kitchen > mugs", None, "garden", None, None),
+        brands=("acme", None, "acme", None, "potter", None),
         price_minor=(250, 100, 1999, 5, 300, 300),
         currency=("GBP",) * len(ITEMS),
         in_stock=np.array([item != "f" for item in ITEMS]),

@@ -41,6 +41,9 @@ HOME = "/v1/placements/home:recommend"
             422,
             "$.context.campaign",
         ),
+        (b'{"visitor_id": "v", "filter": {"max_price": "cheap"}}', 422, "$.filter.max_price"),
+        (b'{"visitor_id": "v", "filter": {"min_price": 3}}', 422, "$.filter.min_price"),
+        (b'{"visitor_id": "v", "filter": {"category": ["home"]}}', 422, "unknown field `category`"),
         (b'{"visitor_id": "v", "context": {"locale": "en"}}', 422, "unknown field `locale`"),
         (b'{"visitor_id": "v", "exclude_items": [""]}', 422, "$.exclude_items[0]"),
         (json.dumps({"visitor_id": "v", "exclude_items": ["i"] * 1001}).encode(), 422, "$.exclude_items"),
@@ -53,6 +56,23 @@ def test_a_bad_body_is_refused_and_told_why(braid: Running, body: bytes, status:
     problem = answer.json()
     assert (answer.status_code, problem["status"], problem["instance"]) == (status, status, HOME)
     assert says in problem["detail"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "left"),
+    [
+        ({}, "abcde"),
+        ({"categories": ["home"]}, "b"),
+        ({"categories": ["home", "garden"]}, "bd"),
+        ({"brands": ["acme"]}, "ac"),
+        ({"brands": ["acme"], "max_price": "2.50"}, "a"),
+        ({"min_price": "1", "max_price": "3.00"}, "abe"),
+        ({"categories": ["nowhere"]}, ""),
+    ],
+)
+def test_a_filter_bounds_what_is_shown(braid: Running, asked: dict[str, Any], left: str) -> None:
+    answer = braid.recommend(visitor_id=unique("v"), filter=asked)
+    assert "".join(item["item_id"] for item in answer["results"]) == left
 
 
 def test_what_is_not_there_is_404(braid: Running) -> None:

@@ -33,6 +33,7 @@ def popular_snapshot() -> Snapshot:
         index={item: n for n, item in enumerate(ids)},
         titles=ids,
         categories=(None, None, None),
+        brands=(None, None, None),
         price_minor=(100, 200, 300),
         currency=("GBP",) * 3,
         in_stock=np.array([True, True, False]),
