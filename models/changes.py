@@ -16,12 +16,14 @@ import numpy as np
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from contracts.catalog import CatalogState
 from contracts.settings import TOPICS, Settings
 from models.catalog import Catalog
 from models.errors import ModelsError
 
 Update = Mapping[str, Any]
 State: TypeAlias = tuple[str, str | None, str | None, int, str, bool]
+STATE = msgspec.json.Decoder(CatalogState)
 BATCH = 5_000
 SECONDS = 30.0
 
@@ -67,8 +69,20 @@ def _to_the_end(consumer: Consumer, places: list[TopicPartition]) -> Iterator[Up
         for message in messages:
             if message.error():
                 raise KafkaException(message.error())
-            if (value := message.value()) is not None:
-                yield msgspec.json.decode(value)
+            if (update := _decoded(message.value())) is not None:
+                yield update
+
+
+def _decoded(value: bytes | None) -> Update | None:
+    """None of a tombstone, and of what is no catalog update: the day's gate tells of it, what is known stays."""
+    if value is None:
+        return None
+    try:
+        STATE.decode(value)
+        update: Update = msgspec.json.decode(value)
+    except msgspec.MsgspecError:
+        return None
+    return update
 
 
 def newest(updates: Iterable[Update], now_micros: int) -> dict[str, Update]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import faiss
@@ -16,8 +17,8 @@ from models.bench.vectors import Vectors
 from models.decide.near import Near
 from models.decide.scored import Floats, Ints, Mask
 
-LISTS = 1024
-LINKS = 32
+LISTS, PROBES = 1024, (32, 128)
+LINKS, BREADTHS = 32, (500, 1000)
 Search = Callable[[Floats, Mask | None, int], Ints]
 """Query float32[64], allowed items bool[items] (None: all), how many → rows of items, best first."""
 
@@ -30,7 +31,11 @@ class Method:
     bytes: int
 
 
-def ours(vectors: Vectors, popular: float) -> Method:
+Methods = Mapping[str, Method]
+"""What one build gives, by name."""
+
+
+def ours(vectors: Vectors, popular: float) -> Methods:
     """`models.decide.near`, asked as a request asks it."""
     near = Near(vectors.items, vectors.popularity)
     everything = np.ones(len(vectors.items), bool)
@@ -38,54 +43,58 @@ def ours(vectors: Vectors, popular: float) -> Method:
     def search(query: Floats, allowed: Mask | None, count: int) -> Ints:
         return near.best(query, popular, everything if allowed is None else allowed, count)
 
-    return Method(search, near.bytes)
+    return {"ours": Method(search, near.bytes)}
 
 
-def exact(vectors: Vectors, popular: float) -> Method:
+def exact(vectors: Vectors, popular: float) -> Methods:
     """Every item, in whole numbers."""
-    return _faiss(faiss.IndexFlatIP(_wide(vectors).shape[1]), vectors, popular, faiss.SearchParameters, {})
+    index = faiss.IndexFlatIP(_wide(vectors).shape[1])
+    return _methods(index, vectors, popular, {"exact": faiss.SearchParameters})
 
 
-def ivf(vectors: Vectors, popular: float, probes: int) -> Method:
-    """The `probes` of 1,024 lists whose centre is nearest."""
+def ivf(vectors: Vectors, popular: float) -> Methods:
+    """Those of 1,024 lists whose centre is nearest."""
     wide = _wide(vectors)
     flat = faiss.IndexFlatIP(wide.shape[1])
     index = faiss.IndexIVFFlat(flat, wide.shape[1], LISTS, faiss.METRIC_INNER_PRODUCT)
-    return _faiss(index, vectors, popular, faiss.SearchParametersIVF, {"nprobe": probes})
+    how = {f"ivf_{n}": partial(faiss.SearchParametersIVF, nprobe=n) for n in PROBES}
+    return _methods(index, vectors, popular, how)
 
 
-def hnsw(vectors: Vectors, popular: float, breadth: int) -> Method:
-    """A graph of 32 links an item (Malkov, Yashunin 2016), searched with a list of `breadth`."""
+def hnsw(vectors: Vectors, popular: float) -> Methods:
+    """A graph of 32 links an item (Malkov, Yashunin 2016), searched with lists of some lengths."""
     index = faiss.IndexHNSWFlat(_wide(vectors).shape[1], LINKS, faiss.METRIC_INNER_PRODUCT)
-    return _faiss(index, vectors, popular, faiss.SearchParametersHNSW, {"efSearch": breadth})
+    how = {f"hnsw_{n}": partial(faiss.SearchParametersHNSW, efSearch=n) for n in BREADTHS}
+    return _methods(index, vectors, popular, how)
 
 
-BUILDERS: Mapping[str, Callable[[Vectors, float], Method]] = {
+BUILDERS: Mapping[str, Callable[[Vectors, float], Methods]] = {
     "ours": ours,
     "exact": exact,
-    "ivf_32": lambda vectors, popular: ivf(vectors, popular, 32),
-    "ivf_128": lambda vectors, popular: ivf(vectors, popular, 128),
-    "hnsw_500": lambda vectors, popular: hnsw(vectors, popular, 500),
-    "hnsw_1000": lambda vectors, popular: hnsw(vectors, popular, 1000),
+    "ivf": ivf,
+    "hnsw": hnsw,
 }
 
 
-def _faiss(
-    index: Any, vectors: Vectors, popular: float, of: Callable[..., Any], how: Mapping[str, int]
-) -> Method:
+def _methods(index: Any, vectors: Vectors, popular: float, how: Mapping[str, Callable[..., Any]]) -> Methods:
+    """One index, searched in one way or several."""
     wide = _wide(vectors)
     index.train(wide)
     index.add(wide)
+    kept = len(faiss.serialize_index(index))
 
-    def search(query: Floats, allowed: Mask | None, count: int) -> Ints:
-        asked = np.append(query, np.float32(popular))[None]
-        bits = None if allowed is None else np.packbits(allowed, bitorder="little")
-        some = {} if bits is None else {"sel": faiss.IDSelectorBitmap(bits)}
-        _, found = index.search(asked, count, params=of(**some, **how))
-        rows: Ints = found[0][found[0] >= 0].astype(np.int32)
-        return rows
+    def searching(parameters: Callable[..., Any]) -> Search:
+        def search(query: Floats, allowed: Mask | None, count: int) -> Ints:
+            asked = np.append(query, np.float32(popular))[None]
+            bits = None if allowed is None else np.packbits(allowed, bitorder="little")
+            some = {} if bits is None else {"sel": faiss.IDSelectorBitmap(bits)}
+            _, found = index.search(asked, count, params=parameters(**some))
+            rows: Ints = found[0][found[0] >= 0].astype(np.int32)
+            return rows
 
-    return Method(search, len(faiss.serialize_index(index)))
+        return search
+
+    return {name: Method(searching(parameters), kept) for name, parameters in how.items()}
 
 
 def _wide(vectors: Vectors) -> Floats:

@@ -20,6 +20,8 @@ class Near:
     """Scans float32[items, dim] `vectors` with float32[items] `popularity` beside them."""
 
     def __init__(self, vectors: Floats, popularity: Floats) -> None:
+        if vectors.shape[:1] != popularity.shape:
+            raise ValueError(f"{len(vectors)} vectors, but the popularity of {len(popularity)} items")
         # One request is one thread's work: threads of a scan would fight with other requests.
         faiss.omp_set_num_threads(1)
         self._dim = vectors.shape[1]

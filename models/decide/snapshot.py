@@ -70,7 +70,9 @@ class Snapshot:
         object.__setattr__(self, "logarithmic", logarithmic(self.popularity))
         order = np.argsort(-self.popularity, kind="stable").astype(np.int32)
         object.__setattr__(self, "by_popularity", order)
-        object.__setattr__(self, "near", Near(self.vectors, self.logarithmic[: len(self.vectors)]))
+        object.__setattr__(
+            self, "near", Near(self.vectors, self.logarithmic if len(self.vectors) else self.logarithmic[:0])
+        )
 
     def below(self, categories: Collection[str]) -> npt.NDArray[np.int32]:
         """Positions int32 of the items in one of these categories (paths), or in one below it."""

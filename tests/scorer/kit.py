@@ -203,6 +203,14 @@ def scorer(options: Options) -> Iterator[Running]:
         loop.close()
 
 
+def until(so: Callable[[], bool]) -> None:
+    """Wait for something that is to come."""
+    deadline = time.monotonic() + 30
+    while not so():
+        assert time.monotonic() < deadline, "waited 30 s"
+        time.sleep(0.02)
+
+
 def read_topic(
     bootstrap: str, topic: str, wanted: Callable[[str, Any], bool], count: int = 1
 ) -> list[tuple[str, Any]]:

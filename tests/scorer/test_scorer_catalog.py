@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -18,7 +18,7 @@ from contracts.clock import FixedClock, to_micros
 from contracts.settings import TOPICS
 from models.decide.snapshot import Snapshot
 from scorer.service import Options
-from tests.scorer.kit import NOW, Running, micros_ago, publish, scorer, snapshot, unique
+from tests.scorer.kit import NOW, Running, micros_ago, publish, scorer, snapshot, unique, until
 
 
 @pytest.fixture
@@ -42,13 +42,6 @@ def braid(own: Options) -> Iterator[Running]:
     with scorer(own) as started:
         until(lambda: started.service.catalog.missing is None)
         yield started
-
-
-def until(so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not so():
-        assert time.monotonic() < deadline, "waited 30 s"
-        time.sleep(0.02)
 
 
 def send(options: Options, *values: bytes | dict[str, Any]) -> list[tuple[int, int]]:
@@ -81,7 +74,8 @@ def passed(braid: Running, places: list[tuple[int, int]]) -> dict[str, Any]:
     """The first answer whose offset has passed the records."""
     while True:
         answer = braid.recommend(visitor_id="v")
-        if all(answer["catalog_offset"][partition] > offset for partition, offset in places):
+        at = dict(enumerate(answer["catalog_offset"]))
+        if all(at.get(partition, 0) > offset for partition, offset in places):
             return answer
         time.sleep(0.02)
 
@@ -102,8 +96,12 @@ def test_an_answer_that_has_passed_an_update_holds_it(own: Options, braid: Runni
     answer = passed(braid, places)
     assert shown(answer) == ["b", "c", "d", "e", "f"]
     first, second = answer["results"][:2]
-    assert (first["price"], first["currency"], first["priced_at"]) == ("12.34", "EUR", "2011-09-02T11:59:00Z")
-    assert (second["price"], second["priced_at"]) == ("19.99", "2011-09-02T00:00:00Z")
+    assert (first["price"], first["currency"], first["priced_at"]) == (
+        "12.34",
+        "EUR",
+        "2011-09-02T11:59:00.000000Z",
+    )
+    assert (second["price"], second["priced_at"]) == ("19.99", "2011-09-02T00:00:00.000000Z")
     assert shown(passed(braid, send(own, update(a)))) == ["a", "b", "c", "d", "e", "f"]
 
 

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 from scorer.service import Options
-from tests.scorer.kit import Running, publish, scorer, snapshot, unique
+from tests.scorer.kit import Running, publish, scorer, snapshot, unique, until
 
 HOME = "/v1/placements/home:recommend"
 
@@ -98,6 +98,7 @@ def test_before_the_first_publish_it_is_alive_and_says_what_is_missing(
             assert "nothing was published" in answer.json()["missing"][0]
         version = publish(tmp_path, snapshot())
         fresh.wait(fresh.service.follower.look())
+        until(lambda: fresh.service.catalog.missing is None)
         ready = fresh.request("GET", "/readyz")
         assert (ready.status_code, ready.json()["snapshot_version"]) == (200, version)
 

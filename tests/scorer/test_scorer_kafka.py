@@ -161,5 +161,6 @@ def test_without_kafka_answers_go_out_and_events_are_refused(options: Options, b
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
         assert "send them again" in answer.json()["detail"]
         assert [cause.split(":")[0] for cause in alone.request("GET", "/readyz").json()["missing"]] == [
-            "kafka"
+            "kafka",
+            "catalog",
         ]

@@ -20,7 +20,7 @@ from models.decide.layout import LAYOUT
 from models.decide.query import SLOTS
 from models.decide.words import WORD_BUCKETS, word_buckets
 from scorer.service import Options
-from tests.scorer.kit import NOW, PROJECT, Rows, Running, micros_ago, publish, scorer, snapshot, unique
+from tests.scorer.kit import NOW, PROJECT, Rows, Running, micros_ago, publish, scorer, snapshot, unique, until
 
 
 @pytest.fixture()
@@ -32,6 +32,7 @@ def serving(tmp_path: Path) -> Path:
 def following(options: Options, serving: Path) -> Iterator[Running]:
     publish(serving, snapshot())
     with scorer(replace(options, serving=serving)) as started:
+        until(lambda: started.service.catalog.missing is None)
         yield started
 
 
@@ -71,7 +72,7 @@ def test_arrays_that_do_not_belong_together_are_refused(following: Running, serv
     whole = snapshot(model_version="knn-2")
     beyond = whole.neighbours.copy()
     beyond[0, 0] = len(whole.ids)
-    for wrong in (replace(whole, popularity=np.ones(2, np.float32)), replace(whole, neighbours=beyond)):
+    for wrong in (replace(whole, titles=("one", "two")), replace(whole, neighbours=beyond)):
         set_current(serving, write_snapshot(serving, wrong, None, NOW))
         assert look(following) == good
 
