@@ -41,6 +41,7 @@ from tests.infra.manifests import (
     pods,
     stages,
 )
+from tests.infra.test_stack import wait_until
 from tests.ports import free_port_base
 
 CLUSTER = cluster_settings()
@@ -299,10 +300,13 @@ def test_the_topics_of_the_settings_are_made(
         stack.up(["kafka"])
         admin = AdminClient({"bootstrap.servers": own.kafka_bootstrap})
         admin.delete_topics([TOPICS.item_trends])[TOPICS.item_trends].result(timeout=30)
+        # The broker answers before it is gone everywhere.
+        wait_until(lambda: TOPICS.item_trends not in admin.list_topics(timeout=30).topics)
         wide = tmp_path / "wide.toml"
         wide.write_text(f'kafka.address = "{own.kafka_bootstrap}"\nkafka.partitions = 6\n')
         monkeypatch.setenv("BRAID_SETTINGS", str(wide))
         assert main(["topics"]) == 0
+        wait_until(lambda: TOPICS.item_trends in admin.list_topics(timeout=30).topics)
         assert len(admin.list_topics(timeout=30).topics[TOPICS.item_trends].partitions) == 6
     finally:
         stack.down()

@@ -71,20 +71,26 @@ class Shop:
         sender.flush()
 
     def read(self, view: View, entity: dict[str, str]) -> StoredRow:
-        key = redis_key(self.settings.feast_project, entity)
-        with redis.Redis.from_url(self.settings.redis_url) as store:
-            values: Any = store.execute_command("HMGET", key, *fields_of(view))
-        return decode_row(view, values)
+        return self._at_once(view, entity)[0]
 
     def found(self) -> set[str]:
         """The views of which Redis holds a row of the shopper; a row's every field counts."""
-        rows = {view.name: self.read(view, entity) for view, entity in ENTITIES.items()}
-        with redis.Redis.from_url(self.settings.redis_url) as store:
-            for view, entity in ENTITIES.items():
-                held: Any = store.hkeys(redis_key(self.settings.feast_project, entity))
-                gone = set(fields_of(view)[:-1]) | {timestamp_field(view.name)}
-                assert rows[view.name].found or not gone & set(held)
-        return {name for name, row in rows.items() if row.found}
+        found = set()
+        for view, entity in ENTITIES.items():
+            row, held = self._at_once(view, entity)
+            gone = set(fields_of(view)[:-1]) | {timestamp_field(view.name)}
+            assert row.found or not gone & held
+            found |= {view.name} if row.found else set()
+        return found
+
+    def _at_once(self, view: View, entity: dict[str, str]) -> tuple[StoredRow, set[Any]]:
+        """The row, and the hash's fields at the same moment."""
+        key = redis_key(self.settings.feast_project, entity)
+        with redis.Redis.from_url(self.settings.redis_url) as store, store.pipeline(transaction=True) as both:
+            both.execute_command("HMGET", key, *fields_of(view))
+            both.hkeys(key)
+            values, held = both.execute()
+        return decode_row(view, values), set(held)
 
     def allows(self) -> bool:
         state = self.read(CONSENT, {"shopper_id": SHOPPER_ID}).features["consent_state"]
