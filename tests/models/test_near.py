@@ -68,6 +68,35 @@ def test_a_filter_leaves_as_many_as_pass_it(shop: Snapshot, share: float):
     assert len(np.intersect1d(found, best)) >= 0.99 * len(found)
 
 
+@pytest.mark.parametrize("keep", ["all", "a tenth", "what is far", "what is near", "two"])
+def test_lists_find_what_a_scan_finds_wherever_the_filter_leaves_items(keep: str):
+    chance = np.random.default_rng(5)
+    kinds = chance.normal(size=(200, DIM))
+    vectors = (kinds[chance.integers(0, 200, ITEMS)] + 0.5 * chance.normal(size=(ITEMS, DIM))).astype(
+        np.float32
+    )
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    popularity = chance.random(ITEMS).astype(np.float32)
+    lists = Near(vectors, popularity, scanned=0)
+    recall = []
+    for item in range(20):
+        query = vectors[item]
+        order = np.argsort(vectors @ query)
+        allowed = {
+            "all": np.ones(ITEMS, bool),
+            "a tenth": passing(0.1),
+            "what is far": np.isin(np.arange(ITEMS), order[:5000]),
+            "what is near": np.isin(np.arange(ITEMS), order[-5000:]),
+            "two": np.isin(np.arange(ITEMS), order[:2]),
+        }[keep]
+        found = lists.best(query, 0.1, allowed, 50)
+        assert len(set(found.tolist())) == len(found) == min(50, allowed.sum())
+        assert allowed[found].all()
+        scores = np.where(allowed, vectors @ query + np.float32(0.1) * popularity, -np.inf)
+        recall.append(np.isin(found, np.argsort(-scores)[: len(found)]).mean())
+    assert np.mean(recall) >= 0.9
+
+
 def test_a_catalog_smaller_than_what_is_asked_for_is_found_whole():
     vectors = np.eye(3, 5, dtype=np.float32)
     near = Near(vectors, np.zeros(3, np.float32))
