@@ -38,6 +38,7 @@ Event = Mapping[str, Any]
 COMPUTED_COLUMNS: dict[str, Callable[[Event], Any]] = {
     "event_hour": lambda event: str(event["event_time"] // (DAY_MICROS // 24) % 24),
     "session_key": lambda event: f"{event['visitor_id']}|{event['session_id']}",
+    "named_at": lambda event: event["named_items"] and f"{event['event_time']}\n{event['named_items']}",
     "withdrawn_at": withdrawn_at,
 }
 

@@ -133,10 +133,12 @@ LEAD_FIELDS = (
     Field("category", Kind.STRING, "The first item's category path"),
     Field("brand", Kind.STRING, "The first item's brand"),
     Field("price_minor", Kind.INTEGER, "The first item's price of one piece, minor units"),
+    Field("named_items", Kind.STRING, "Ids of its first 50 different items, one a line"),
     Field("item_count", Kind.INTEGER, "How many items the event names"),
     Field("pieces", Kind.INTEGER, "Sum of the quantities; an item without one is one piece"),
     Field("value_minor", Kind.INTEGER, "Sum of price × quantity over the items, minor units"),
 )
+MOST_NAMED = 50
 LEAD_ITEM = ("item_id", "category", "brand", "price_minor")
 
 
@@ -167,8 +169,10 @@ def read_event(record: object) -> Verdict:
 def lead_of(items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The `LEAD_FIELDS` of an event with these flat items."""
     first: Mapping[str, Any] = items[0] if items else {}
+    named = dict.fromkeys(item["item_id"] for item in items)
     return {
         **{name: first.get(name) for name in LEAD_ITEM},
+        "named_items": "\n".join(list(named)[:MOST_NAMED]) or None,
         "item_count": len(items),
         "pieces": sum(item["quantity"] or 1 for item in items),
         "value_minor": sum((item["price_minor"] or 0) * (item["quantity"] or 1) for item in items),

@@ -40,6 +40,12 @@ COMPUTED_COLUMNS = {
         "CONCAT(visitor_id, '|', session_id)",
         ("visitor_id", "session_id"),
     ),
+    # When, then what, one a line: no id holds a line's end.
+    "named_at": (
+        "CONCAT(CAST(event_time AS STRING), CHR(10), named_items)",
+        "CONCAT(CAST(event_time AS STRING), CHR(10), named_items)",
+        ("event_time", "named_items"),
+    ),
     "withdrawn_at": (withdrawn_sql(), withdrawn_sql(), ("consent_personalization", "consent_changed_at")),
 }
 

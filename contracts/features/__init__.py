@@ -29,6 +29,7 @@ from contracts.features.declare import (
     TopK,
     Value,
     View,
+    named_in,
 )
 from contracts.features.derived import DERIVED, derive
 from contracts.features.item import ITEM, ITEM_TRENDS
@@ -91,4 +92,5 @@ __all__ = [
     "Value",
     "View",
     "derive",
+    "named_in",
 ]

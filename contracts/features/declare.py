@@ -281,7 +281,15 @@ DAY_MICROS = DAY * 1_000_000
 STREAM_VERSION = ("newest_event_time", "events_seen")
 BATCH_VERSION = ("event_timestamp", "created_timestamp")
 WINDOW_VERSION = ("window_end", "events_seen")
+NAMED_AT = "the time, µs, then the ids of its first 50 items, one a line"
+"""How `named_at` says what an event names (`named_in`)."""
 ITEM_TOUCHES = ("view_item", "select_item", "add_to_cart")
+
+
+def named_in(value: str) -> tuple[int, list[str]]:
+    """When an event was, epoch µs, and the items that it names, of `named_at`."""
+    at, *items = value.split("\n")
+    return int(at), items
 
 
 def count(name: str, what: str, *events: str, days: int = 0, source: Source = Source.EVENTS) -> Feature:

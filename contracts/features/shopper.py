@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from contracts.features.declare import (
     DAY,
+    NAMED_AT,
     STREAM_VERSION,
     ByDay,
     Feature,
     FeatureType,
+    LastK,
     Max,
     Strand,
     Switched,
@@ -39,6 +41,8 @@ SHOPPER = View(
                "purchase"),
         listed("shopper_carts_by_day", "Additions to the cart a day", ByDay(DAYS), "add_to_cart"),
         listed("shopper_impressions_by_day", "Items shown in lists a day", ByDay(DAYS, "item_count"), "view_item_list"),
+        listed("shopper_last_orders", f"Purchases, newest first: {NAMED_AT}", LastK("named_at", 10), "purchase"),
+        listed("shopper_last_lists", f"Lists shown, newest first: {NAMED_AT}", LastK("named_at", 20), "view_item_list"),
         listed("shopper_emails_by_day", "E-mails sent a day, for frequency caps", ByDay(DAYS), "email_sent"),
         listed("shopper_pushes_by_day", "Push messages sent a day, for frequency caps", ByDay(DAYS), "push_sent"),
         _muted("shopper_muted_items", "Items the shopper wants to see no more", "item"),

@@ -122,6 +122,7 @@ ONE = st.fixed_dictionaries(
             name: st.none() | st.sampled_from(CATEGORIES)
             for name in ("item_id", "category", "brand", "search_term")
         },
+        "named_items": st.none() | st.sampled_from(("a", "a\nb")),
         **{name: st.none() | st.sampled_from(("a", "b")) for name in ("context_channel", "context_device")},
         "preference_action": st.sampled_from(("mute", "unmute")),
         "preference_scope": st.sampled_from(("item", "category")),
