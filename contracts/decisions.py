@@ -56,12 +56,13 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """One recommended item."""
+    """One recommended item; `rules` are those of the policy that moved it."""
 
     item_id: str
     score: float
     source: str
     reasons: list[str]
+    rules: list[str] = []
 
 
 class Degraded(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,3 +19,7 @@ class UnknownPlacementError(BraidError):
 
 class GateError(BraidError):
     """A quality gate failed: the data of the day is not fit to publish."""
+
+
+class PolicyError(BraidError):
+    """A policy file cannot be read or says what cannot be."""

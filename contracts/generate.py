@@ -16,6 +16,7 @@ from contracts.columns import json_schema
 from contracts.decisions import Decision
 from contracts.events import EVENT_FIELDS, ITEM_FIELDS
 from contracts.feature_docs import features_page
+from contracts.policy import Policy
 from contracts.settings import ROOT
 
 FOLDER = Path(__file__).parent / "schemas"
@@ -24,12 +25,16 @@ PAGE = ROOT / "docs" / "features.md"
 
 def schemas() -> dict[str, dict[str, Any]]:
     """File name → schema. A record that breaks a schema is invalid; rules over several fields are code alone."""
-    decision = {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(Decision)}
     return {
         "event.schema.json": json_schema("event", EVENT_FIELDS, ITEM_FIELDS),
         "catalog.schema.json": json_schema("catalog update", CATALOG_FIELDS),
-        "decision.schema.json": decision,
+        "decision.schema.json": _with_draft(Decision),
+        "policy.schema.json": _with_draft(Policy),
     }
+
+
+def _with_draft(struct: type[msgspec.Struct]) -> dict[str, Any]:
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(struct)}
 
 
 def texts() -> dict[str, str]:

@@ -2,8 +2,8 @@
 
 The defaults are the laptop's. What differs on a cluster stands in one TOML file that `BRAID_SETTINGS` names, key by key
 in `contracts.settings_file`. Above it count `BRAID_VAR`, where state lives (default `var/` of the project), `BRAID_DATA`,
-where the real data lies, `BRAID_PORT_BASE`, the first of the loopback ports, `BRAID_RUNNER`, how Airflow's tasks are run,
-`BRAID_REJECT_SHARE`, the share of refused records that stops a day, and `BRAID_STREAM_IDLE_SECONDS`, after how long a silent
+where the real data lies, `BRAID_PORT_BASE`, the first of the loopback ports, `BRAID_RUNNER`, how Airflow's tasks are run, `BRAID_POLICY`,
+the shop's policy, `BRAID_REJECT_SHARE`, the share of refused records that stops a day, and `BRAID_STREAM_IDLE_SECONDS`, after how long a silent
 partition no longer holds the stream's time back (a replay at many times the pace needs more than one).
 `BRAID_ALARM_WEBHOOK`, a URL that alarms are posted to, is told by the environment alone.
 """
@@ -81,6 +81,8 @@ class Settings:
 
     var: Path = ROOT / "var"
     data: Path | None = None
+    policy: Path = ROOT / "contracts" / "policy.toml"
+    """What may be shown where (`contracts.policy`)."""
     port_base: int = DEFAULT_PORT_BASE
     host: str = "127.0.0.1"
     runner: str = "process"

@@ -86,6 +86,7 @@ KEYS: dict[str, Key] = {
         "port_base", "give a port between 1024 and 65000", _whole(1024, 65000), "BRAID_PORT_BASE"
     ),
     "host": Key("host", "give an address to listen at, as 0.0.0.0", _matching(r"\S+")),
+    "policy": Key("policy", "give the shop's policy, a TOML file", _folder, "BRAID_POLICY"),
     "runner": Key("runner", "give a name of dags.runner.RUNNERS", _matching(r"\S+"), "BRAID_RUNNER"),
     "reject_share": Key(
         "reject_share", "give a share above 0 and at most 1", _share, "BRAID_REJECT_SHARE"

@@ -25,6 +25,8 @@ COLUMNS = (
     "price_minor",
     "currency",
     "availability",
+    "ships_in_days",
+    "campaign",
     "item_carts_30d",
 )
 
@@ -34,6 +36,7 @@ class Catalog:
     """Every item known at a cut, in the order of item ids.
 
     Attributes:
+        ships_in_days: int32[items], -1 where nothing is promised.
         carts_30d: int64[items], additions to the cart in the 30 days to the cut.
     """
 
@@ -44,6 +47,8 @@ class Catalog:
     price_minor: tuple[int, ...]
     currency: tuple[str, ...]
     in_stock: npt.NDArray[np.bool_]
+    campaigns: tuple[str | None, ...]
+    ships_in_days: Ints
     carts_30d: npt.NDArray[np.int64]
 
     @property
@@ -77,6 +82,8 @@ def read_catalog_at(settings: Settings, cut_on: date) -> Catalog:
         price_minor=of("price_minor"),
         currency=of("currency"),
         in_stock=np.array([state == "in_stock" for state in of("availability")], bool),
+        campaigns=of("campaign"),
+        ships_in_days=np.array([-1 if days is None else days for days in of("ships_in_days")], np.int32),
         carts_30d=np.array([carts or 0 for carts in of("item_carts_30d")], np.int64),
     )
 

@@ -22,7 +22,7 @@ from models.catalog import Catalog
 from models.errors import ModelsError
 
 Update = Mapping[str, Any]
-State: TypeAlias = tuple[str, str | None, str | None, int, str, bool]
+State: TypeAlias = tuple[str, str | None, str | None, int, str, bool, str | None, int]
 STATE = msgspec.json.Decoder(CatalogState)
 BATCH = 5_000
 SECONDS = 30.0
@@ -109,6 +109,8 @@ def changed(catalog: Catalog, updates: Mapping[str, Update]) -> Catalog:
                 u["price_minor"],
                 u["currency"],
                 u["availability"] == "in_stock",
+                u.get("campaign"),
+                -1 if u.get("ships_in_days") is None else u["ships_in_days"],
             )
             for item, u in updates.items()
         },
@@ -125,7 +127,9 @@ def _with(catalog: Catalog, changes: Mapping[str, State]) -> Catalog:
     carts = dict(zip(catalog.ids, catalog.carts_30d.tolist(), strict=True))
     states = {item: _state(catalog, row) for row, item in enumerate(catalog.ids)} | dict(changes)
     ids = tuple(sorted(states))
-    titles, categories, brands, prices, currencies, stock = zip(*(states[item] for item in ids), strict=True)
+    titles, categories, brands, prices, currencies, stock, campaigns, ships = zip(
+        *(states[item] for item in ids), strict=True
+    )
     return replace(
         catalog,
         ids=ids,
@@ -135,6 +139,8 @@ def _with(catalog: Catalog, changes: Mapping[str, State]) -> Catalog:
         price_minor=prices,
         currency=currencies,
         in_stock=np.array(stock, bool),
+        campaigns=campaigns,
+        ships_in_days=np.array(ships, np.int32),
         carts_30d=np.array([carts.get(item, 0) for item in ids], np.int64),
     )
 
@@ -147,4 +153,6 @@ def _state(catalog: Catalog, row: int) -> State:
         catalog.price_minor[row],
         catalog.currency[row],
         bool(catalog.in_stock[row]),
+        catalog.campaigns[row],
+        int(catalog.ships_in_days[row]),
     )

@@ -81,6 +81,8 @@ def snapshot_of(catalog: Catalog, vectors: Floats, champion: Champion, cut_on: d
         price_minor=catalog.price_minor,
         currency=catalog.currency,
         in_stock=catalog.in_stock,
+        campaigns=catalog.campaigns,
+        ships_in_days=catalog.ships_in_days,
         vectors=vectors,
         word_vectors=files.read_word_vectors(towers) if towers else no_vectors(),
         popularity=catalog.carts_30d.astype(np.float32),

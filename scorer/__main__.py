@@ -14,6 +14,7 @@ import sys
 from granian.constants import Interfaces
 from granian.server.embed import Server
 
+from contracts.errors import BraidError
 from contracts.logs import json_config
 from contracts.settings import Settings, from_environment
 from scorer.app import create_app
@@ -67,7 +68,11 @@ def main() -> int:
     if problem:
         LOG.error(problem)
         return 1
-    asyncio.run(serve(settings))
+    try:
+        asyncio.run(serve(settings))
+    except BraidError as error:
+        LOG.error(str(error))
+        return 1
     return 0
 
 

@@ -10,7 +10,7 @@ import msgspec
 from fastapi import FastAPI, Request, Response
 
 from contracts.errors import UnknownPlacementError
-from contracts.placements import Placement, placement_named
+from contracts.policy import PlacementName, placement_named
 from scorer import openapi, problems
 from scorer.metrics import MEDIA_TYPE, Metrics
 from scorer.problems import ProblemError
@@ -50,7 +50,7 @@ def _recommend_route(app: FastAPI, service: Service) -> None:
     async def recommend(placement: str, request: Request) -> Response:
         with _Observed(service.metrics) as observed:
             place = _placement(placement)
-            observed.placement = place.name
+            observed.placement = place
             answer = await service.recommender.recommend(place, _decoded(await _body(request)))
             observed.status, observed.rung = HTTPStatus.OK, answer.degraded.rung
             return _json(answer)
@@ -114,7 +114,7 @@ class _Observed:
         self._metrics.request_seconds.labels(self.placement).observe(perf_counter() - self._began)
 
 
-def _placement(name: str) -> Placement:
+def _placement(name: str) -> PlacementName:
     try:
         return placement_named(name)
     except UnknownPlacementError as error:

@@ -41,6 +41,7 @@ class Metrics:
             "outcome",
         )
         self.snapshots_refused = self._counter("snapshots_refused", "Snapshots that failed their checks")
+        self.policies_refused = self._counter("policies_refused", "Policy files that could not be used")
         self.snapshot = Gauge(
             "braid_scorer_snapshot_info",
             "1 for the snapshot that serves",

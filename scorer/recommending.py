@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 from http import HTTPStatus
 from time import perf_counter
@@ -14,7 +15,7 @@ from confluent_kafka import KafkaError
 
 from contracts.clock import Clock, from_micros, to_micros, to_rfc3339
 from contracts.decisions import Context, Decision, Plain, Result, derived_of
-from contracts.placements import Placement
+from contracts.policy import Placement, PlacementName
 from contracts.settings import TOPICS
 from models.decide.decide import Decided, Shopper, decide
 from models.decide.shelf import Served
@@ -38,7 +39,7 @@ class Ask:
 
     decision_id: str
     at_micros: int
-    placement: Placement
+    placement: PlacementName
     request: RecommendRequest
 
     @property
@@ -58,29 +59,30 @@ class Recommender:
     metrics: Metrics
     new_id: Callable[[], str]
 
-    async def recommend(self, placement: Placement, request: RecommendRequest) -> RecommendAnswer:
+    async def recommend(self, placement: PlacementName, request: RecommendRequest) -> RecommendAnswer:
         """The answer to one request, and its decision record on the way to Kafka.
 
         Raises:
             ProblemError: more items are wanted than the placement shows, or nothing was published yet.
         """
         began = perf_counter()
-        count = _count(placement, request)
         serving = self.follower.serving
         if serving is None:
             raise ProblemError(
                 HTTPStatus.SERVICE_UNAVAILABLE, "nothing was published yet", [self.follower.missing]
             )
+        count = _count(placement, serving.rules.policy.at(placement), request)
         # Read before the shelf: what it has passed is on the shelf.
         offset = self.catalog.offset
-        now_micros = to_micros(self.clock.now())
+        now = self.clock.now()
+        now_micros = to_micros(now)
         facts = await self._known(request, now_micros)
         ask = Ask(self.new_id(), now_micros, placement, request)
         derived = self._derived(ask, facts)
         # Of a row that is not there the defaults say nothing, as in training, where its features are null.
         stored = {name: value for row in facts.rows if row.found for name, value in row.features.items()}
         shopper = replace(facts.shopper, features={**stored, **derived})
-        decided = self._decide(serving, shopper, placement, count)
+        decided = self._decide(serving, shopper, placement, count, now)
         decision = _decision(ask, serving.snapshot.model_version, facts, decided, derived)
         self._record(decision)
         answer = _answer(decision, serving, facts)
@@ -95,10 +97,12 @@ class Recommender:
             return failed(str(error), request)
         return known(list(zip(keys, rows, strict=True)), now_micros, request)
 
-    def _decide(self, serving: Served, shopper: Shopper, placement: Placement, count: int) -> Decided:
+    def _decide(
+        self, serving: Served, shopper: Shopper, placement: PlacementName, count: int, at: datetime
+    ) -> Decided:
         """A model that fails costs the rung, never the answer."""
         try:
-            return decide(serving, shopper, placement, count)
+            return decide(serving, shopper, placement, count, at)
         except MODEL_ERRORS as error:
             self.metrics.model_errors.inc()
             LOG.error("the champion failed", exc_info=error, extra={"snapshot": serving.snapshot.version})
@@ -114,9 +118,11 @@ class Recommender:
                 interests=(),
                 vector=None,
                 context=(),
+                orders=(),
+                lists=(),
                 failure=cause,
             )
-            return decide(replace(serving, query=None), unknown, placement, count)
+            return decide(replace(serving, query=None), unknown, placement, count, at)
 
     def _derived(self, ask: Ask, facts: Known) -> dict[str, Plain]:
         """Of the rows that may be used; a stored value of a wrong form costs what the rows say, never the answer."""
@@ -147,7 +153,7 @@ def _decision(
     return Decision(
         decision_id=ask.decision_id,
         decided_at=ask.at_micros,
-        placement=ask.placement.name,
+        placement=ask.placement,
         visitor_id=ask.request.visitor_id if named else None,
         user_id=ask.request.user_id if named else None,
         session_id=ask.request.session_id if named else None,
@@ -160,12 +166,12 @@ def _decision(
     )
 
 
-def _count(placement: Placement, request: RecommendRequest) -> int:
-    count = placement.default_count if request.count is None else request.count
-    if count > placement.max_count:
+def _count(name: PlacementName, place: Placement, request: RecommendRequest) -> int:
+    count = place.default_count if request.count is None else request.count
+    if count > place.max_count:
         raise ProblemError(
             HTTPStatus.UNPROCESSABLE_ENTITY,
-            f"count is {count}; placement {placement.name!r} shows at most {placement.max_count}",
+            f"count is {count}; placement {name!r} shows at most {place.max_count}",
         )
     return count
 
@@ -197,4 +203,5 @@ def _item(result: Result, serving: Served) -> RecommendedItem:
         score=result.score,
         source=result.source,
         reasons=result.reasons,
+        ships_in_days=None if (days := int(snapshot.ships_in_days[at])) < 0 else days,
     )

@@ -15,6 +15,7 @@ from scorer.catalog import CatalogFollower
 from scorer.ingest import Ingest
 from scorer.metrics import Metrics
 from scorer.outbox import Outbox
+from scorer.policies import Policies
 from scorer.recommending import Recommender
 from scorer.snapshots import Follower
 from scorer.store import READ_BUDGET_SECONDS, FeatureStore
@@ -36,6 +37,7 @@ class Options:
     redis_url: str
     kafka_bootstrap: str
     serving: Path
+    policy: Path
     project: str
     clock: Clock
     redis_budget_seconds: float = READ_BUDGET_SECONDS
@@ -48,6 +50,7 @@ class Options:
             redis_url=settings.redis_url,
             kafka_bootstrap=settings.kafka_bootstrap,
             serving=settings.serving,
+            policy=settings.policy,
             project=settings.feast_project,
             clock=settings.clock(),
         )
@@ -77,10 +80,15 @@ class Service:
 
 @asynccontextmanager
 async def running(options: Options) -> AsyncIterator[Service]:
-    """A started scorer; at the end what is queued is delivered and everything is closed."""
+    """A started scorer; at the end what is queued is delivered and everything is closed.
+
+    Raises:
+        PolicyError: the policy cannot be used.
+    """
     metrics = Metrics()
+    policies = Policies(options.policy, metrics)
     catalog = CatalogFollower(options.kafka_bootstrap, options.clock, metrics)
-    follower = Follower(options.serving, catalog.stock, metrics)
+    follower = Follower(options.serving, catalog.stock, policies, metrics)
     store = FeatureStore(options.redis_url, options.project, metrics, options.redis_budget_seconds)
     events = Outbox(options.kafka_bootstrap, EVENTS_QUEUED, options.delivery_seconds)
     decisions = Outbox(options.kafka_bootstrap, options.decisions_queued, DECISION_DELIVERY_SECONDS)

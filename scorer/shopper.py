@@ -85,6 +85,8 @@ def known(reads: Sequence[Read], now_micros: int, request: RecommendRequest) -> 
         earlier_searches=user.items("user_last_searches_90d"),
         vector=None if vector is None else np.asarray(vector, np.float32),
         vector_model=cast("str | None", embedding.features.get("user_vector_model")),
+        orders=[*shopper.items("shopper_last_orders"), *user.items("user_last_orders_90d")],
+        lists=shopper.items("shopper_last_lists"),
         muted_items=shopper.items("shopper_muted_items"),
         muted_categories=shopper.items("shopper_muted_categories"),
         consent_granted=True,
@@ -106,6 +108,8 @@ def _anybody(request: RecommendRequest) -> Shopper:
         interests=request.interests,
         exclude=[*request.exclude_items, *shown],
         wanted=_wanted(request.filter),
+        cart=request.cart_items,
+        campaign=None if request.context is None else request.context.campaign,
     )
 
 

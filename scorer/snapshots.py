@@ -1,4 +1,4 @@
-"""Follows what is published: opens and checks a new snapshot beside the old one, then swaps; a bad one is refused."""
+"""Follows what is published: opens and checks a new snapshot beside the old one, then swaps; a bad one is refused. So with the policy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
 
 from contracts.errors import BraidError
 from models.decide.artifacts import CURRENT, SnapshotError, current_version, open_served
@@ -17,22 +16,25 @@ from models.decide.shelf import Served, Shelf
 from models.decide.snapshot import Snapshot
 from models.decide.words import WORD_BUCKETS
 from scorer.metrics import Metrics
+from scorer.policies import Policies
+from scorer.stamps import Stamp, stamp_of
 
 LOG = logging.getLogger("scorer.snapshots")
 FOLLOW_SECONDS = 0.5
 UNUSABLE = (BraidError, OSError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile)
 """What files that are not a snapshot raise on their way through JSON, numpy and LiteRT."""
 
-Stamp: TypeAlias = tuple[int, int, int]
-
 
 class Follower:
     """Holds the snapshot that serves; `serving` is replaced as a whole, never changed."""
 
-    def __init__(self, folder: Path, stock: Callable[[Snapshot], Shelf], metrics: Metrics) -> None:
+    def __init__(
+        self, folder: Path, stock: Callable[[Snapshot], Shelf], policies: Policies, metrics: Metrics
+    ) -> None:
         """`stock` gives a snapshot the shelf that is kept up to date from then on."""
         self._folder = folder
         self._stock = stock
+        self._policies = policies
         self._metrics = metrics
         self._stamp: Stamp | None = None
         self._refused: str | None = None
@@ -50,8 +52,10 @@ class Follower:
             await asyncio.sleep(FOLLOW_SECONDS)
 
     async def look(self) -> None:
-        """Open what is current if the pointer changed since the last look."""
-        stamp = _stamp_of(self._folder / CURRENT)
+        """Take the policy if it changed, and open what is current if the pointer did since the last look."""
+        if self._policies.look() and self.serving is not None:
+            self.serving = await asyncio.to_thread(self.serving.under, self._policies.policy)
+        stamp = stamp_of(self._folder / CURRENT)
         if stamp is None or stamp == self._stamp:
             return
         self._stamp = stamp
@@ -68,7 +72,7 @@ class Follower:
         version = current_version(self._folder)
         if version is None or (self.serving is not None and self.serving.snapshot.version == version):
             return None
-        served = open_served(self._folder / version)
+        served = open_served(self._folder / version, self._policies.policy)
         check(served)
         return replace(served, shelf=self._stock(served.snapshot))
 
@@ -124,12 +128,3 @@ def _try_query(served: Served) -> None:
     vector = served.query(question)
     if vector.shape != served.snapshot.vectors.shape[1:]:
         raise SnapshotError(f"{served.snapshot.version}: the query tower answers {vector.shape}")
-
-
-def _stamp_of(path: Path) -> Stamp | None:
-    """Changes when the file is replaced."""
-    try:
-        stat = path.stat()
-    except FileNotFoundError:
-        return None
-    return stat.st_ino, stat.st_mtime_ns, stat.st_size

@@ -40,7 +40,7 @@ class RecommendRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
     `item_id` is the product whose page is open, `search_term` what was typed into the search box, `interests` what a questionnaire
     was told (categories, brands), `context` what the shop knows of the visit: said with the request, kept nowhere. `count` defaults to
-    the placement's and is at most its maximum; a `filter` that few items pass gives fewer.
+    the placement's and is at most its maximum; `cart_items` lie in the cart, where the shop knows it better than the session's row; a `filter` that few items pass gives fewer.
     """
 
     visitor_id: Identifier
@@ -51,12 +51,16 @@ class RecommendRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     interests: Interests = []
     count: Count | None = None
     exclude_items: Excluded = []
+    cart_items: Excluded = []
     filter: Filter = Filter()
     context: Context | None = None
 
 
 class RecommendedItem(msgspec.Struct, frozen=True, kw_only=True):
-    """One item, best first; `price` is a decimal and holds since `priced_at`, `source` says what retrieved it."""
+    """One item, best first; `price` is a decimal and holds since `priced_at`, `source` says what retrieved it.
+
+    `ships_in_days` is the shop's promise; null where it gave none.
+    """
 
     item_id: str
     title: str
@@ -66,6 +70,7 @@ class RecommendedItem(msgspec.Struct, frozen=True, kw_only=True):
     score: float
     source: str
     reasons: list[str]
+    ships_in_days: int | None
 
 
 class RowState(msgspec.Struct, frozen=True, kw_only=True):

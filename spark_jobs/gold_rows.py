@@ -12,7 +12,16 @@ from contracts.features import ITEM, USER, Computed
 from spark_jobs import item_rows
 from spark_jobs.windows import at_cuts
 
-CATALOG_STATE = ("title", "category", "brand", "price_minor", "currency", "availability")
+CATALOG_STATE = (
+    "title",
+    "category",
+    "brand",
+    "price_minor",
+    "currency",
+    "availability",
+    "ships_in_days",
+    "campaign",
+)
 STAMPS = ("cut_on", "event_timestamp", "created_timestamp")
 CONTEXT = ("context_device", "context_channel", "context_country", "context_campaign")
 

@@ -13,14 +13,14 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from contracts.placements import placement_named
+from contracts.policy import PlacementName, Policy
 from models.decide.artifacts import open_served
 from models.decide.decide import decide
 from models.decide.shelf import Served
 from spark_jobs.consent_times import granted
 from spark_jobs.shoppers import shopper_of
 
-COUNT = 10
+PLACEMENT: PlacementName = "email"
 LIST_SCHEMA = pa.schema(
     [
         ("user_id", pa.string()),
@@ -47,7 +47,7 @@ def consenting(users: DataFrame, people: DataFrame) -> DataFrame:
     return users.join(known.agg(F.min(allowed).alias("allowed")).where("allowed"), "user_id", "left_semi")
 
 
-def lists(shoppers: DataFrame, snapshot: Path, at: datetime) -> DataFrame:
+def lists(shoppers: DataFrame, snapshot: Path, policy: Policy, at: datetime) -> DataFrame:
     """`LIST_SCHEMA`: the best items of each shopper.
 
     Args:
@@ -55,13 +55,14 @@ def lists(shoppers: DataFrame, snapshot: Path, at: datetime) -> DataFrame:
         snapshot: the folder that serves; each task opens (and checks) it once.
         at: when the cut is published, the moment that the lists are of.
     """
-    return shoppers.mapInArrow(_decider(snapshot, at), from_arrow_schema(LIST_SCHEMA))
+    return shoppers.mapInArrow(_decider(snapshot, policy, at), from_arrow_schema(LIST_SCHEMA))
 
 
 def rows_of(served: Served, row: Mapping[str, Any], at: datetime) -> list[tuple[object, ...]]:
     """One shopper's list, best first."""
     shopper = replace(shopper_of(row, at), vector=row["vector"], vector_model=row["vector_model"])
-    decided = decide(served, shopper, placement_named("email"), COUNT)
+    count = served.rules.policy.at(PLACEMENT).default_count
+    decided = decide(served, shopper, PLACEMENT, count, at)
     return [
         (
             row["user_id"],
@@ -76,9 +77,11 @@ def rows_of(served: Served, row: Mapping[str, Any], at: datetime) -> list[tuple[
     ]
 
 
-def _decider(snapshot: Path, at: datetime) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+def _decider(
+    snapshot: Path, policy: Policy, at: datetime
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def each(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        served = open_served(snapshot)
+        served = open_served(snapshot, policy)
         for batch in batches:
             found = [made for row in batch.to_pylist() for made in rows_of(served, row, at)]
             columns = zip(*found, strict=True) if found else [()] * len(LIST_SCHEMA)

@@ -1,4 +1,4 @@
-"""The job lists: the top 10 of every user with `email` and `personalization` → gold_recommendations and var/exports.
+"""The job lists: the policy's list (`email`) of every user with `email` and `personalization` → gold_recommendations and var/exports.
 
 Users, items and consent are the cut's; decided over the snapshot that serves, as the scorer does. The export has the same bytes
 whenever and wherever it is made from the same tables and snapshot; `manifest.json` is written last, so that lists
@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 
 from contracts.cuts import Cut
 from contracts.errors import SourceError
+from contracts.policy import read_policy
 from models.decide.artifacts import current_version, open_snapshot
 from spark_jobs import consent_times, list_rows
 from spark_jobs.exports import write_export
@@ -34,7 +35,9 @@ def run_lists(run: Run) -> None:
     folder, version = _served(run)
     shoppers = _shoppers(run, version)
     published_at = Cut(run.cut, run.settings.publish_delay).published_at
-    rows = list_rows.lists(shoppers.repartition(2, "user_id"), folder, published_at)
+    rows = list_rows.lists(
+        shoppers.repartition(2, "user_id"), folder, read_policy(run.settings.policy), published_at
+    )
     frame = rows.withColumn("cut_on", F.lit(run.cut))
     run.replace(TABLE, frame, f"cut_on = DATE'{run.cut}'")
     written = run.read(TABLE)

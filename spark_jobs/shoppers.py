@@ -22,5 +22,6 @@ def shopper_of(row: Mapping[str, Any], at: datetime) -> Shopper:
         user_items=met_before(row["user_last_items"], row["user_top_items_90d"]),
         earlier_searches=row["user_last_searches_90d"] or (),
         features={name: value for name, value in known.items() if name not in REQUEST_NAMES},
+        orders=row["user_last_orders_90d"] or (),
         consent_granted=True,
     )

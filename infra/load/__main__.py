@@ -10,7 +10,7 @@ from pathlib import Path
 
 from contracts.errors import BraidError
 from contracts.logs import RoomLog
-from contracts.placements import PLACEMENTS
+from contracts.policy import PLACEMENTS
 from contracts.settings import Settings, from_environment
 from infra.load.figures import write_report
 from infra.load.online import events_seen_reader, served_items
@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     requests = commands.add_parser("requests", help="requests at a steady rate")
     requests.add_argument("--rate", type=float, default=95.0, help="requests a second")
     requests.add_argument("--seconds", type=float, default=57.0)
-    requests.add_argument("--placement", choices=tuple(PLACEMENTS), default="home")
+    requests.add_argument("--placement", choices=PLACEMENTS, default="home")
     requests.add_argument("--sessions", type=int, default=1000, help="how many live shoppers ask")
     for command, prefix in ((stream, "paced"), (burst, "burst"), (requests, "paced")):
         command.add_argument("--prefix", default=prefix, help="names the run's shoppers, sessions and events")

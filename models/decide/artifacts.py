@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from contracts.clock import to_rfc3339
 from contracts.errors import BraidError
+from contracts.policy import PLAIN, Policy
 from models.decide.blend import Blend
 from models.decide.layout import LAYOUT
 from models.decide.query import Query, Question, gather
@@ -34,7 +35,17 @@ BLEND = "blend.json"
 SESSIONS = "sessions.npz"
 CURRENT = "current.json"
 STAGED = "staged-{cut_on}.json"
-ITEM_COLUMNS = {"ids", "titles", "categories", "brands", "price_minor", "currency", "in_stock"}
+ITEM_COLUMNS = {
+    "ids",
+    "titles",
+    "categories",
+    "brands",
+    "price_minor",
+    "currency",
+    "in_stock",
+    "campaigns",
+    "ships_in_days",
+}
 TOWER_INPUTS = ("item_vectors", "slot_kind", "text", "facts")
 
 Floats = npt.NDArray[np.float32]
@@ -133,6 +144,8 @@ def open_snapshot(folder: Path) -> Snapshot:
         price_minor=tuple(items["price_minor"]),
         currency=tuple(items["currency"]),
         in_stock=np.array(items["in_stock"], bool),
+        campaigns=tuple(items["campaigns"]),
+        ships_in_days=np.array(items["ships_in_days"], np.int32),
         vectors=_array(contents["item_vectors.npy"]),
         word_vectors=_array(contents["word_vectors.npy"]),
         popularity=_array(contents["popularity.npy"]),
@@ -147,13 +160,13 @@ def open_snapshot(folder: Path) -> Snapshot:
     )
 
 
-def open_served(folder: Path) -> Served:
-    """A snapshot and its query: what the scorer and the lists hand to `decide`."""
+def open_served(folder: Path, policy: Policy = PLAIN) -> Served:
+    """A snapshot, its query and the policy over it: what the scorer and the lists hand to `decide`."""
     snapshot = open_snapshot(folder)
     if TOWER not in _manifest(folder)["files"]:
-        return Served.of(snapshot, None)
+        return Served.of(snapshot, None, policy)
     query = tower_query(QueryTower(folder / TOWER), snapshot.vectors, snapshot.word_vectors)
-    return Served.of(snapshot, query)
+    return Served.of(snapshot, query, policy)
 
 
 def current_version(serving: Path) -> str | None:
@@ -251,6 +264,8 @@ def _files(snapshot: Snapshot, tower: bytes | None) -> dict[str, bytes]:
         "price_minor": snapshot.price_minor,
         "currency": snapshot.currency,
         "in_stock": snapshot.in_stock.tolist(),
+        "campaigns": snapshot.campaigns,
+        "ships_in_days": snapshot.ships_in_days.tolist(),
     }
     knn = io.BytesIO()
     np.savez(knn, neighbours=snapshot.neighbours, scores=snapshot.scores)

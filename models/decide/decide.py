@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from datetime import datetime
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from contracts.decisions import Degraded, Result
-from contracts.placements import Placement
+from contracts.policy import PlacementName
 from models.decide.facts import REQUEST_NAMES, facts_of
+from models.decide.policy import Page, Pick, Pool, arrange, withheld
 from models.decide.query import Query, Question, of_session, slots
 from models.decide.rankings import (
     CONTEXTUAL,
@@ -23,15 +25,19 @@ from models.decide.rankings import (
     by_blend,
     by_neighbours,
     by_vector,
+    complements,
     contextual,
     popular,
 )
 from models.decide.reasons import explain_by_neighbours, explain_by_vectors, explain_with
-from models.decide.scored import Floats, Mask
+from models.decide.scored import Floats, Ints, Mask, Scored
 from models.decide.shelf import Served
 from models.decide.snapshot import Snapshot
 from models.decide.words import WORDS, known_words, word_buckets
 
+POOL = 300
+"""Candidates that the policy may arrange."""
+Rows: TypeAlias = Ints | Mask
 NO_CANDIDATE = "the champion had no candidate"
 NO_CONSENT = "no consent for personalization"
 NOTHING_KNOWN = "nothing known of the shopper"
@@ -73,6 +79,9 @@ class Shopper:
         search_term: what the request itself searches for; `interests`: what it was told in a questionnaire, categories and
             brands. See `said`.
         exclude: further items not to recommend; `wanted`: the only ones to.
+        orders: what was bought, and `lists` what was shown, newest first, as `named_in` reads it.
+        cart: what lies in the cart by the request, beside `carted`.
+        campaign: the one that the request says is shown.
     """
 
     session_items: Sequence[str] = ()
@@ -95,6 +104,10 @@ class Shopper:
     interests: Sequence[str] = ()
     exclude: Sequence[str] = ()
     wanted: Wanted = Wanted()
+    orders: Sequence[str] = ()
+    lists: Sequence[str] = ()
+    cart: Sequence[str] = ()
+    campaign: str | None = None
 
     def said(self) -> Iterator[tuple[str, str]]:
         """What was said in words and how, as a reason, what counts most first: the request's own words stay out of reasons.
@@ -123,27 +136,75 @@ class Decided:
     degraded: Degraded
 
 
-def decide(served: Served, shopper: Shopper, placement: Placement, count: int) -> Decided:
-    """The best `count` items (at most the placement's `max_count`) in stock and not excluded.
+def decide(served: Served, shopper: Shopper, name: PlacementName, count: int, at: datetime) -> Decided:
+    """The best `count` items (at most the placement's `max_count`) in stock and not withheld, in the policy's order.
 
     What the champion leaves open is filled from the popular items. Ties stand in the snapshot's item order.
+
+    Args:
+        at: the moment of the decision: rules may hold for a time.
     """
+    page = served.rules.page(name, at)
+    wanted = max(0, min(count, page.placement.max_count))
+    allowed = np.ones(len(served.snapshot.ids), bool)
+    for _, rows in kept_back(served, shopper, page):
+        allowed[rows] = False
+    level, cause, tiers = _tiers(served, shopper, page, allowed, wanted)
+    pool = Pool.of([(found.items, found.scores) for _, found in tiers])
+    picks = arrange(page, served.snapshot, pool, shopper.campaign, wanted)
+    results = [_result(served.snapshot, tiers, pool, pick) for pick in picks]
+    return Decided(results, Degraded(level=level, rung=RUNGS[level], cause=cause))
+
+
+def kept_back(served: Served, shopper: Shopper, page: Page) -> Iterator[tuple[str, Rows]]:
+    """Why and which rows int32, or bool[items], are not shown; an item may be named by several reasons."""
+    snapshot, shelf = served.snapshot, served.shelf
+    yield "out of stock", ~shelf.in_stock
+    yield "in the cart", snapshot.rows_of([*shopper.cart, *shopper.carted])
+    yield "excluded by the request", snapshot.rows_of(shopper.exclude)
+    if shopper.consent_granted:
+        yield "muted", snapshot.rows_of(shopper.muted_items)
+        yield "muted category", snapshot.below(shopper.muted_categories)
+    yield from _unwanted(served, shopper.wanted)
+    yield from withheld(page, snapshot, shopper.orders, shopper.lists)
+
+
+Tier = tuple[Ranking, Scored]
+
+
+def _tiers(
+    served: Served, shopper: Shopper, page: Page, allowed: Mask, wanted: int
+) -> tuple[int, str | None, list[Tier]]:
+    """The rung that was stood on and why, and the candidates: complements where they are asked for, the ranking's, and popular ones."""
     snapshot, query = served.snapshot, served.query
-    wanted = max(0, min(count, placement.max_count))
-    allowed = _allowed(served, shopper)
+    count = max(wanted, POOL) if page.arranges else wanted
     ranking = _rank(snapshot, shopper, query)
-    results = _results(snapshot, ranking, allowed, wanted)
-    if not results and ranking.source not in (RUNGS[CONTEXTUAL], RUNGS[POPULAR]):
+    found = ranking.best(allowed, count)
+    if not len(found) and ranking.source not in (RUNGS[CONTEXTUAL], RUNGS[POPULAR]):
         ranking = _without_rows(snapshot, shopper, query, NO_CANDIDATE)
-        results = _results(snapshot, ranking, allowed, wanted)
-    if not results and ranking.source == RUNGS[CONTEXTUAL]:
+        found = ranking.best(allowed, count)
+    if not len(found) and ranking.source == RUNGS[CONTEXTUAL]:
         ranking = popular(snapshot, POPULAR, ranking.cause)
-    if len(results) < wanted:
+        found = ranking.best(allowed, count)
+    tiers = [(ranking, found)]
+    if page.placement.complements and (beside := complements(snapshot, _cart_of(shopper))) is not None:
+        tiers.insert(0, (beside, beside.best(allowed, count)))
+    if len(found) < wanted or page.arranges:
         left = allowed.copy()
-        left[[snapshot.index[result.item_id] for result in results]] = False
+        left[found.items] = False
         fill = popular(snapshot, ranking.level, ranking.cause)
-        results += _results(snapshot, fill, left, wanted - len(results))
-    return Decided(results, Degraded(level=ranking.level, rung=RUNGS[ranking.level], cause=ranking.cause))
+        tiers.append((fill, fill.best(left, wanted)))
+    pinned = [rows[allowed[rows]] for _, rows in page.of("pin")]
+    if pinned:
+        fill = popular(snapshot, ranking.level, ranking.cause)
+        rows = np.array(list(dict.fromkeys(np.concatenate(pinned).tolist())), np.int32)
+        tiers.append((fill, Scored(rows, snapshot.popularity[rows])))
+    return ranking.level, ranking.cause, tiers
+
+
+def _cart_of(shopper: Shopper) -> Sequence[str]:
+    """What lies in the cart: by the session's row, or as the request says."""
+    return list(dict.fromkeys([*shopper.cart, *shopper.carted, *shopper.context]))
 
 
 def _rank(snapshot: Snapshot, shopper: Shopper, query: Query | None) -> Ranking:
@@ -224,39 +285,30 @@ def _vector_fits(snapshot: Snapshot, shopper: Shopper) -> bool:
     return len(vector) == snapshot.vectors.shape[1] and bool(np.isfinite(vector).all())
 
 
-def _allowed(served: Served, shopper: Shopper) -> Mask:
-    snapshot, allowed = served.snapshot, served.shelf.in_stock.copy()
-    muted = shopper.muted_items if shopper.consent_granted else ()
-    for item in (*shopper.carted, *shopper.exclude, *muted):
-        if item in snapshot.index:
-            allowed[snapshot.index[item]] = False
-    if shopper.consent_granted and shopper.muted_categories:
-        allowed[snapshot.below(shopper.muted_categories)] = False
-    return _only(served, shopper.wanted, allowed)
-
-
-def _only(served: Served, wanted: Wanted, allowed: Mask) -> Mask:
+def _unwanted(served: Served, wanted: Wanted) -> Iterator[tuple[str, Rows]]:
+    """What the request's filter leaves out."""
     snapshot, price = served.snapshot, served.shelf.price_minor
-    for asked, found in ((wanted.categories, snapshot.below), (wanted.brands, snapshot.made_by)):
+    for why, asked, found in (
+        ("of another category than the filter's", wanted.categories, snapshot.below),
+        ("of another brand than the filter's", wanted.brands, snapshot.made_by),
+    ):
         if asked:
-            here = np.zeros(len(allowed), bool)
-            here[found(asked)] = True
-            allowed &= here
+            others = np.ones(len(price), bool)
+            others[found(asked)] = False
+            yield why, others
     if wanted.least_minor is not None:
-        allowed &= price >= wanted.least_minor
+        yield "cheaper than the filter's prices", price < wanted.least_minor
     if wanted.most_minor is not None:
-        allowed &= price <= wanted.most_minor
-    return allowed
+        yield "dearer than the filter's prices", price > wanted.most_minor
 
 
-def _results(snapshot: Snapshot, ranking: Ranking, allowed: Mask, count: int) -> list[Result]:
-    found = ranking.best(allowed, count)
-    return [
-        Result(
-            item_id=snapshot.ids[item],
-            score=float(score),
-            source=ranking.source,
-            reasons=ranking.explain(int(item)),
-        )
-        for item, score in zip(found.items.tolist(), found.scores.tolist(), strict=True)
-    ]
+def _result(snapshot: Snapshot, tiers: Sequence[Tier], pool: Pool, pick: Pick) -> Result:
+    item = int(pool.items[pick.at])
+    ranking, found = tiers[pool.tiers[pick.at]]
+    return Result(
+        item_id=snapshot.ids[item],
+        score=float(found.scores[found.items == item][0]),
+        source=ranking.source,
+        reasons=ranking.explain(item),
+        rules=pick.rules,
+    )

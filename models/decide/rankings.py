@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.decide.blend import blended, neighbour_sums, weight_of_popularity
-from models.decide.query import Question, of_session
-from models.decide.reasons import Explain, explain_with
+from models.decide.query import CARTED_KIND, Question, of_session
+from models.decide.reasons import Explain, explain_by_neighbours, explain_with
 from models.decide.scored import NOTHING, Floats, Ints, Mask, Scored
 from models.decide.sessions import votes
 from models.decide.snapshot import Snapshot
@@ -57,6 +57,26 @@ def contextual(snapshot: Snapshot, context: Sequence[str], cause: str | None) ->
             explain = explain_with(f"similar to {snapshot.titles[position]}")
             return Ranking(best, RUNGS[CONTEXTUAL], explain, CONTEXTUAL, cause)
     return None
+
+
+def complements(snapshot: Snapshot, cart: Sequence[str]) -> Ranking | None:
+    """What is met with the cart's items and stands in none of their categories; None where nothing is known of them."""
+    positions = snapshot.rows_of(cart)
+    if not len(positions):
+        return None
+    others = np.ones(len(snapshot.ids), bool)
+    for row in positions.tolist():
+        if (category := snapshot.categories[row]) is not None:
+            others[snapshot.by_category[category]] = False
+    best = by_neighbours(snapshot, positions)
+    explain = explain_by_neighbours(snapshot, positions, np.full(len(positions), CARTED_KIND, np.int32))
+    return Ranking(
+        lambda allowed, count: best(allowed & others, count),
+        "complements",
+        explain,
+        FULL,
+        None,
+    )
 
 
 def by_neighbours(snapshot: Snapshot, positions: Ints) -> Best:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Self
 
@@ -13,6 +13,8 @@ import numpy.typing as npt
 from contracts.catalog import CatalogState
 from contracts.clock import to_micros
 from contracts.cuts import Cut
+from contracts.policy import PLAIN, Policy
+from models.decide.policy import Rulebook
 from models.decide.query import Query
 from models.decide.scored import Mask
 from models.decide.snapshot import Snapshot
@@ -65,13 +67,18 @@ class Shelf:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A snapshot, what runs its query (None for a baseline), and its shelf."""
+    """A snapshot, what runs its query (None for a baseline), its shelf, and the policy over it."""
 
     snapshot: Snapshot
     query: Query | None
     shelf: Shelf
+    rules: Rulebook
 
     @classmethod
-    def of(cls, snapshot: Snapshot, query: Query | None) -> Self:
+    def of(cls, snapshot: Snapshot, query: Query | None, policy: Policy = PLAIN) -> Self:
         """With the shelf as the snapshot says."""
-        return cls(snapshot, query, Shelf.of(snapshot))
+        return cls(snapshot, query, Shelf.of(snapshot), Rulebook.of(policy, snapshot))
+
+    def under(self, policy: Policy) -> Self:
+        """The same under another policy."""
+        return replace(self, rules=Rulebook.of(policy, self.snapshot))

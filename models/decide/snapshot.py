@@ -26,6 +26,7 @@ class Snapshot:
 
     Attributes:
         in_stock: bool[items]; only these are recommended.
+        ships_in_days: int32[items], -1 where nothing is promised.
         index: item id → row.
         vectors: float32[items, 64], unit length; [0, 64] when the champion has none. `word_vectors` float32[buckets, 64], what its
             text encoder sums; [0, 64] likewise.
@@ -47,6 +48,8 @@ class Snapshot:
     price_minor: tuple[int, ...]
     currency: tuple[str, ...]
     in_stock: npt.NDArray[np.bool_]
+    campaigns: tuple[str | None, ...]
+    ships_in_days: npt.NDArray[np.int32]
     vectors: npt.NDArray[np.float32]
     word_vectors: npt.NDArray[np.float32]
     popularity: npt.NDArray[np.float32]
@@ -73,6 +76,10 @@ class Snapshot:
         object.__setattr__(
             self, "near", Near(self.vectors, self.logarithmic if len(self.vectors) else self.logarithmic[:0])
         )
+
+    def rows_of(self, ids: Iterable[str]) -> npt.NDArray[np.int32]:
+        """Positions int32 of those of the items that are known, in their order."""
+        return np.array([self.index[item] for item in ids if item in self.index], np.int32)
 
     def below(self, categories: Collection[str]) -> npt.NDArray[np.int32]:
         """Positions int32 of the items in one of these categories (paths), or in one below it."""

@@ -104,6 +104,8 @@ def _items(carts: Counter[str], cut: date) -> pa.Table:
             "price_minor": [199] * len(rows),
             "currency": ["GBP"] * len(rows),
             "availability": ["in_stock"] * len(known) + ["out_of_stock"],
+            "ships_in_days": pa.array([None] * len(rows), pa.int64()),
+            "campaign": pa.array([None] * len(rows), pa.string()),
             "item_carts_30d": [carts[name] for name, _ in rows],
             "cut_on": [cut] * len(rows),
         }

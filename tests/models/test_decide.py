@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from contracts.decisions import Degraded
 from contracts.features import USER
-from contracts.placements import placement_named
+from contracts.policy import Placement, Policy
 from models.decide.blend import Blend
 from models.decide.decide import NO_CONSENT, NOTHING_KNOWN, Decided, Shopper, decide
 from models.decide.facts import OF_REQUEST, OF_SESSION, OF_USER
@@ -32,7 +33,7 @@ from models.decide.shelf import Served
 from models.decide.snapshot import Snapshot
 from models.decide.words import WORD_BUCKETS, word_buckets
 
-HOME = placement_named("home")
+AT = datetime(2011, 8, 30, tzinfo=UTC)
 IDS = ("a", "b", "c", "d", "e")
 
 
@@ -63,6 +64,8 @@ def snapshot(kind="two_tower") -> Snapshot:
         price_minor=(100,) * 5,
         currency=("GBP",) * 5,
         in_stock=np.ones(5, bool),
+        campaigns=(None,) * 5,
+        ships_in_days=np.full(5, -1, np.int32),
         vectors=np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32),
         word_vectors=word_vectors(),
         popularity=np.array([1, 2, 3, 4, 5], np.float32),
@@ -89,7 +92,7 @@ def ids(decided: Decided) -> list[str]:
 
 
 def ask(shopper: Shopper, count: int = 5, at: Snapshot | None = None, query=newest) -> Decided:
-    return decide(Served.of(at or snapshot(), query), shopper, HOME, count)
+    return decide(Served.of(at or snapshot(), query), shopper, "home", count, AT)
 
 
 def test_slots_hold_known_items_of_session_then_user():
@@ -239,9 +242,11 @@ def test_contextual_without_a_candidate_in_stock_is_popular():
 
 
 def test_the_placement_bounds_the_count():
-    wide = replace(HOME, max_count=2)
-    assert len(decide(Served.of(snapshot(), None), Shopper(), wide, 5).results) == 2
-    assert decide(Served.of(snapshot(), None), Shopper(), wide, 0).results == []
+    two = Policy(placements={"home": Placement(default_count=1, max_count=2)})
+    served = Served.of(snapshot(), None, two)
+    assert len(decide(served, Shopper(), "home", 5, AT).results) == 2
+    assert len(decide(served, Shopper(), "email", 5, AT).results) == 5
+    assert decide(served, Shopper(), "home", 0, AT).results == []
 
 
 @given(st.lists(st.sampled_from([0.0, 1.0, 2.0, -np.inf]), max_size=30), st.integers(0, 40))

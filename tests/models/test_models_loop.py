@@ -6,13 +6,12 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from contracts.placements import placement_named
 from contracts.settings import Settings
 from models.__main__ import main
 from models.decide.artifacts import current_version, open_served, open_snapshot
@@ -22,6 +21,7 @@ from models.registry import CHAMPION, EXPERIMENT, MODEL, Candidate, Training, ch
 from models.tables import read_all
 from tests.models.conftest import CUT, item
 
+AT = datetime(2011, 8, 30, tzinfo=UTC)
 ITEM_COLUMNS = ("item_id", "vector", "model_version", "cut_on")
 
 
@@ -83,7 +83,7 @@ def test_the_snapshot_answers_with_what_follows_in_the_chain(published: Settings
     shopper = Shopper(
         session_items=[item(5, 3), item(5, 2)], carted=[item(5, 3), item(5, 2)], consent_granted=True
     )
-    decided = decide(served, shopper, placement_named("cart"), 3)
+    decided = decide(served, shopper, "cart", 3, AT)
     assert decided.degraded.level == 0
     assert decided.results[0].item_id == item(5, 4)
     assert decided.results[0].source == "two_tower"
@@ -135,7 +135,7 @@ def test_a_baseline_can_be_champion(small: Settings, published: Settings, tmp_pa
     served = open_served(alone.serving / version)
     assert served.query is None
     shopper = Shopper(session_items=[item(5, 3)], carted=[item(5, 3)], consent_granted=True)
-    decided = decide(served, shopper, placement_named("cart"), 3)
+    decided = decide(served, shopper, "cart", 3, AT)
     assert [result.source for result in decided.results] == ["item_knn"] * 3
     assert all(result.item_id.startswith("c05") for result in decided.results)
 

@@ -33,6 +33,8 @@ def shop() -> Snapshot:
         price_minor=(100,) * ITEMS,
         currency=("GBP",) * ITEMS,
         in_stock=np.ones(ITEMS, bool),
+        campaigns=(None,) * ITEMS,
+        ships_in_days=np.full(ITEMS, -1, np.int32),
         vectors=vectors,
         word_vectors=np.zeros((0, DIM), np.float32),
         popularity=np.floor(chance.pareto(1.0, ITEMS)).astype(np.float32),

@@ -38,6 +38,8 @@ def catalog() -> Catalog:
         price_minor=(100, 200),
         currency=("GBP", "GBP"),
         in_stock=np.array([True, False]),
+        campaigns=(None, "autumn"),
+        ships_in_days=np.array([-1, 2], np.int32),
         carts_30d=np.array([5, 6]),
     )
 

@@ -8,9 +8,10 @@ from contracts.catalog import CatalogState
 from contracts.clock import to_micros
 from models.decide.decide import Shopper, decide
 from models.decide.shelf import Served, Shelf
-from tests.models.test_decide import HOME, ids, snapshot
+from tests.models.test_decide import ids, snapshot
 
-AT = to_micros(datetime(2011, 8, 30, 10, tzinfo=UTC))
+NOW = datetime(2011, 8, 30, 10, tzinfo=UTC)
+AT = to_micros(NOW)
 """The day after the snapshot's cut."""
 
 
@@ -39,6 +40,6 @@ def test_what_is_not_there_is_in_no_answer_and_what_is_back_is():
     served = Served.of(snapshot("popularity"), None)
     served.shelf.put(state("e", "withdrawn"))
     served.shelf.put(state("c", "out_of_stock"))
-    assert ids(decide(served, Shopper(), HOME, 5)) == ["d", "b", "a"]
+    assert ids(decide(served, Shopper(), "home", 5, NOW)) == ["d", "b", "a"]
     served.shelf.put(state("e"))
-    assert ids(decide(served, Shopper(), HOME, 5)) == ["e", "d", "b", "a"]
+    assert ids(decide(served, Shopper(), "home", 5, NOW)) == ["e", "d", "b", "a"]

@@ -27,6 +27,8 @@ def snapshot() -> Snapshot:
         price_minor=(100, 250),
         currency=("GBP", "EUR"),
         in_stock=np.array([True, False]),
+        campaigns=("autumn", None),
+        ships_in_days=np.array([3, -1], np.int32),
         vectors=np.eye(2, 64, dtype=np.float32),
         word_vectors=np.ones((3, 64), np.float32),
         popularity=np.array([3, 1], np.float32),

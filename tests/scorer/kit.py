@@ -72,6 +72,8 @@ def snapshot(kind: str = "item_knn", model_version: str = "knn-1") -> Snapshot:
         price_minor=(250, 100, 1999, 5, 300, 300),
         currency=("GBP",) * len(ITEMS),
         in_stock=np.array([item != "f" for item in ITEMS]),
+        campaigns=(None, None, "spring", None, None, None),
+        ships_in_days=np.array([-1, 1, 5, -1, -1, -1], np.int32),
         vectors=np.eye(len(ITEMS), 64, dtype=np.float32),
         word_vectors=np.zeros((WORD_BUCKETS, 64), np.float32),
         popularity=np.array([6, 5, 4, 3, 2, 1], np.float32),

@@ -37,6 +37,8 @@ def popular_snapshot() -> Snapshot:
         price_minor=(100, 200, 300),
         currency=("GBP",) * 3,
         in_stock=np.array([True, True, False]),
+        campaigns=(None,) * 3,
+        ships_in_days=np.full(3, -1, np.int32),
         vectors=np.zeros((0, 64), np.float32),
         word_vectors=np.zeros((0, 64), np.float32),
         popularity=np.array([1, 5, 9], np.float32),

@@ -20,7 +20,16 @@ def catalog() -> Catalog:
     titles = ("red mug", "blue mug", "teapot", "<b>bag</b>")
     nothing = (None,) * 4
     return Catalog(
-        titles, titles, nothing, nothing, (1,) * 4, ("GBP",) * 4, np.ones(4, bool), np.zeros(4, np.int64)
+        ids=titles,
+        titles=titles,
+        categories=nothing,
+        brands=nothing,
+        price_minor=(1,) * 4,
+        currency=("GBP",) * 4,
+        in_stock=np.ones(4, bool),
+        campaigns=nothing,
+        ships_in_days=np.full(4, -1, np.int32),
+        carts_30d=np.zeros(4, np.int64),
     )
 
 
