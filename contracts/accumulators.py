@@ -269,11 +269,14 @@ class _Switched:
     def add(self, event: Event, counts: bool) -> None:
         value = column_of(event, self._of.column) if counts else None
         if value is not None:
-            given = (event["event_time"], event["event_id"], event[self._of.switch] == self._of.on)
+            how = event[self._of.switch]
+            value = "" if how == self._of.clears else value
+            given = (event["event_time"], event["event_id"], how == self._of.on)
             self._newest[value] = max(self._newest.get(value, given), given)
 
     def value(self) -> Value:
         newest = sorted(self._newest, key=self._place, reverse=True)[: self._of.k]
+        newest = newest[: newest.index("")] if "" in newest else newest
         return [value for value in newest if self._newest[value][2]] or None
 
     def _place(self, value: str) -> tuple[int, str, str]:

@@ -49,7 +49,8 @@ NAMES_WITH_ITEMS = frozenset(
         "refund",
     }
 )
-PREFERENCE_ACTIONS = ("mute", "unmute")
+PREFERENCE_ACTIONS = ("mute", "unmute", "less", "reset")
+"""See no more, see again, less like this, and forget all that was said of the scope (whatever `value` is)."""
 PREFERENCE_SCOPES = ("item", "category")
 PURPOSES = ("analytics", "personalization", "ads", "email", "push")
 CONSENT_STATES = ("granted", "denied", "unknown")
@@ -124,7 +125,9 @@ EVENT_FIELDS = (
     Field("scroll_depth", Kind.INTEGER, "Percent of the page", minimum=0, maximum=100),
     _preference("action", "What the shopper asked for", choices=PREFERENCE_ACTIONS, max_length=16),
     _preference("scope", "What `preference.value` names", choices=PREFERENCE_SCOPES, max_length=16),
-    _preference("value", "The item's id, or the category's path", max_length=500),
+    _preference(
+        "value", "The item's id, or the category's path; of a reset anything, as `all`", max_length=500
+    ),
 )
 OBJECTS = tuple(dict.fromkeys(field.wire_path[0] for field in EVENT_FIELDS if len(field.wire_path) > 1))
 # Derived at the door, so that neither strand has to open `items` for what most features need.

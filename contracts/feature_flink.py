@@ -100,7 +100,11 @@ def _described(feature: Feature, columns: Sequence[str], cut_end_micros: int | N
     if (size := getattr(aggregate, "k", getattr(aggregate, "days", None))) is not None:
         described["size"] = size
     if isinstance(aggregate, Switched):
-        described |= {"switch": columns.index(aggregate.switch), "on": aggregate.on}
+        described |= {
+            "switch": columns.index(aggregate.switch),
+            "on": aggregate.on,
+            "clears": aggregate.clears,
+        }
     if feature.days:
         if cut_end_micros is None:
             raise ValueError(f"{feature.name} looks back {feature.days} days and needs a cut")

@@ -162,8 +162,9 @@ def spark_parts(feature: Feature, name: str, cut_end_micros: int | None = None) 
             return SparkParts(
                 f"collect_list(struct({day} AS day, {n} AS n))", _flattened(name), _spark_by_day(name, days)
             )
-        case Switched(column, switch, on, k):
-            row = f"struct({column} AS value, event_time, event_id, {switch} = '{on}' AS on)"
+        case Switched(column, switch, on, clears, k):
+            value = f"IF({switch} = '{clears}', '', {column})"
+            row = f"struct({value} AS value, event_time, event_id, {switch} = '{on}' AS on)"
             case_row = f"CASE WHEN {_and(only, f'{column} IS NOT NULL')} THEN {row} END"
             return SparkParts(f"collect_list({case_row})", _flattened(name), _spark_switched(name, k))
         case other:
@@ -242,5 +243,8 @@ def _spark_switched(name: str, k: int) -> str:
         f"transform({values}, v -> array_max(transform(filter({name}, row -> row.value = v), "
         "row -> struct(row.event_time, row.event_id, row.value, row.on))))"
     )
-    kept = f"filter(slice(sort_array({newest}, false), 1, {k}), row -> row.on)"
+    last = f"slice(sort_array({newest}, false), 1, {k})"
+    cleared = f"array_position(transform({last}, row -> row.value), '')"
+    since = f"IF({cleared} > 0, slice({last}, 1, CAST({cleared} - 1 AS INT)), {last})"
+    kept = f"filter({since}, row -> row.on)"
     return f"nullif(transform({kept}, row -> row.value), CAST(array() AS ARRAY<STRING>))"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from http import HTTPStatus
 from time import perf_counter
 from typing import Any
@@ -15,12 +17,20 @@ from scorer import openapi, problems
 from scorer.metrics import MEDIA_TYPE, Metrics
 from scorer.problems import ProblemError
 from scorer.service import Service
-from scorer.wire import EventsAnswer, Health, Readiness, RecommendAnswer, RecommendRequest
+from scorer.wire import (
+    EventsAnswer,
+    ExplainAnswer,
+    Health,
+    RankAnswer,
+    RankRequest,
+    Readiness,
+    RecommendAnswer,
+    RecommendRequest,
+)
 
 MAX_BODY_BYTES = 512 * 1024
 """A rejection holds the body in base64 and must fit into a Kafka message of 1 MB."""
 JSON = "application/json"
-REQUEST = msgspec.json.Decoder(RecommendRequest)
 UNKNOWN = "unknown"
 
 
@@ -33,25 +43,48 @@ def create_app(service: Service) -> FastAPI:
     )
     problems.install(app)
     openapi.install(app)
-    _recommend_route(app, service)
+    _placement_routes(app, service)
     _events_route(app, service)
     _operation_routes(app, service)
     return app
 
 
-def _recommend_route(app: FastAPI, service: Service) -> None:
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """What may be asked of a placement: its name in the path, what it takes and gives, and who answers."""
+
+    name: str
+    summary: str
+    takes: type[RecommendRequest]
+    gives: type[msgspec.Struct]
+    answer: Callable[[PlacementName, Any], Awaitable[Any]]
+
+
+def _placement_routes(app: FastAPI, service: Service) -> None:
+    asked = service.recommender
+    for verb in (
+        Verb("recommend", "Items for a shopper", RecommendRequest, RecommendAnswer, asked.recommend),
+        Verb("rank", "The shop's own items in a shopper's order", RankRequest, RankAnswer, asked.rank),
+        Verb("explain", "What is recommended, and why", RecommendRequest, ExplainAnswer, asked.explain),
+    ):
+        _placement_route(app, service, verb)
+
+
+def _placement_route(app: FastAPI, service: Service, verb: Verb) -> None:
+    decoder = msgspec.json.Decoder(verb.takes)
+
     @app.post(
-        "/v1/placements/{placement}:recommend",
-        summary="Items for a shopper at a placement",
+        f"/v1/placements/{{placement}}:{verb.name}",
+        summary=verb.summary,
         response_class=Response,
-        responses=openapi.responses(200, RecommendAnswer, 400, 404, 413, 422, 503),
-        openapi_extra=openapi.body(openapi.ref("RecommendRequest")),
+        responses=openapi.responses(200, verb.gives, 400, 404, 413, 422, 503),
+        openapi_extra=openapi.body(openapi.ref(verb.takes.__name__), openapi.EXAMPLES[verb.name]),
     )
-    async def recommend(placement: str, request: Request) -> Response:
-        with _Observed(service.metrics) as observed:
+    async def ask(placement: str, request: Request) -> Response:
+        with _Observed(service.metrics, verb.name) as observed:
             place = _placement(placement)
             observed.placement = place
-            answer = await service.recommender.recommend(place, _decoded(await _body(request)))
+            answer = await verb.answer(place, _decoded(decoder, await _body(request)))
             observed.status, observed.rung = HTTPStatus.OK, answer.degraded.rung
             return _json(answer)
 
@@ -63,7 +96,7 @@ def _events_route(app: FastAPI, service: Service) -> None:
         response_class=Response,
         status_code=202,
         responses=openapi.responses(202, EventsAnswer, 400, 413, 422, 503),
-        openapi_extra=openapi.body(openapi.events_schema()),
+        openapi_extra=openapi.body(openapi.events_schema(), openapi.EXAMPLES["events"]),
     )
     async def events(request: Request) -> Response:
         return _json(await service.ingest.take(await _body(request)), HTTPStatus.ACCEPTED)
@@ -96,10 +129,10 @@ def _operation_routes(app: FastAPI, service: Service) -> None:
 
 
 class _Observed:
-    """Counts and times one recommend request, whatever becomes of it."""
+    """Counts and times one request to a placement, whatever becomes of it."""
 
-    def __init__(self, metrics: Metrics) -> None:
-        self._metrics = metrics
+    def __init__(self, metrics: Metrics, verb: str) -> None:
+        self._metrics, self._verb = metrics, verb
         self._began = perf_counter()
         self.placement = UNKNOWN
         self.status = HTTPStatus.INTERNAL_SERVER_ERROR
@@ -110,8 +143,8 @@ class _Observed:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         status = error.status if isinstance(error, ProblemError) else self.status
-        self._metrics.requests.labels(self.placement, str(status.value), self.rung).inc()
-        self._metrics.request_seconds.labels(self.placement).observe(perf_counter() - self._began)
+        self._metrics.requests.labels(self._verb, self.placement, str(status.value), self.rung).inc()
+        self._metrics.request_seconds.labels(self._verb, self.placement).observe(perf_counter() - self._began)
 
 
 def _placement(name: str) -> PlacementName:
@@ -132,9 +165,9 @@ async def _body(request: Request) -> bytes:
     return bytes(body)
 
 
-def _decoded(body: bytes) -> RecommendRequest:
+def _decoded(decoder: msgspec.json.Decoder[RecommendRequest], body: bytes) -> RecommendRequest:
     try:
-        return REQUEST.decode(body)
+        return decoder.decode(body)
     except msgspec.ValidationError as error:
         raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

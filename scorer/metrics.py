@@ -15,12 +15,12 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self.requests = self._counter(
-            "requests", "Recommend requests by what was answered", "placement", "status", "rung"
+            "requests", "Requests to a placement by what was answered", "verb", "placement", "status", "rung"
         )
         self.request_seconds = Histogram(
             "braid_scorer_request_seconds",
-            "Time of a recommend request inside the scorer",
-            ("placement",),
+            "Time of a request to a placement inside the scorer",
+            ("verb", "placement"),
             registry=self.registry,
             buckets=BUCKETS,
         )

@@ -11,9 +11,28 @@ from fastapi.openapi.utils import get_openapi
 from contracts.columns import json_schema
 from contracts.events import EVENT_FIELDS, ITEM_FIELDS
 from scorer.problems import MEDIA_TYPE, ProblemDetails
-from scorer.wire import EventsAnswer, Health, Readiness, RecommendAnswer, RecommendRequest
+from scorer.wire import (
+    EventsAnswer,
+    ExplainAnswer,
+    Health,
+    RankAnswer,
+    RankRequest,
+    Readiness,
+    RecommendAnswer,
+    RecommendRequest,
+)
 
-STRUCTS = (RecommendRequest, RecommendAnswer, EventsAnswer, Health, Readiness, ProblemDetails)
+STRUCTS = (
+    RecommendRequest,
+    RecommendAnswer,
+    RankRequest,
+    RankAnswer,
+    ExplainAnswer,
+    EventsAnswer,
+    Health,
+    Readiness,
+    ProblemDetails,
+)
 REFERENCE = "#/components/schemas/{name}"
 DESCRIPTIONS = {
     400: "The body is not JSON",
@@ -24,9 +43,50 @@ DESCRIPTIONS = {
 }
 
 
-def body(schema: dict[str, Any]) -> dict[str, Any]:
+SHOPPER = {"visitor_id": "v-17", "session_id": "s-1", "user_id": "17850"}
+EXAMPLES: dict[str, dict[str, Any]] = {
+    "recommend": {
+        "Beside a product": {**SHOPPER, "item_id": "85123A", "count": 5},
+        "What fits a wish": {
+            **SHOPPER,
+            "search_term": "lantern",
+            "filter": {"max_price": "9.99"},
+            "context": {"device": "mobile"},
+        },
+        "A cart that the shop knows": {"visitor_id": "v-17", "cart_items": ["85123A", "71053"]},
+    },
+    "rank": {"A category's items": {**SHOPPER, "items": ["85123A", "71053", "84406B"]}},
+    "explain": {"Why these": {**SHOPPER, "count": 3}},
+    "events": {
+        "Less like this": {
+            "event_id": "5f0c",
+            "event_name": "preference_set",
+            "schema_version": "1",
+            "event_time": "2011-09-02T12:00:00Z",
+            "received_time": "2011-09-02T12:00:00Z",
+            "visitor_id": "v-17",
+            "session_id": "s-1",
+            "platform": "web",
+            "consent": {
+                "analytics": "granted",
+                "personalization": "granted",
+                "ads": "denied",
+                "email": "denied",
+                "push": "denied",
+                "changed_at": "2011-09-01T09:00:00Z",
+            },
+            "preference": {"action": "less", "scope": "item", "value": "85123A"},
+        }
+    },
+}
+"""Bodies by what is asked, each with what it is for; tests send them."""
+
+
+def body(schema: dict[str, Any], examples: dict[str, Any]) -> dict[str, Any]:
     """The request body of a route, for `openapi_extra`."""
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+    shown = {name: {"value": value} for name, value in examples.items()}
+    content = {"application/json": {"schema": schema, "examples": shown}}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 def responses(status: int, answer: type[msgspec.Struct], *problems: int) -> dict[int | str, dict[str, Any]]:

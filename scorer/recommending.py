@@ -17,8 +17,9 @@ from contracts.clock import Clock, from_micros, to_micros, to_rfc3339
 from contracts.decisions import Context, Decision, Plain, Result, derived_of
 from contracts.policy import Placement, PlacementName
 from contracts.settings import TOPICS
-from models.decide.decide import Decided, Shopper, decide
+from models.decide.decide import Decided, decide, withheld_counts
 from models.decide.shelf import Served
+from models.decide.shopper import Shopper
 from scorer.catalog import CatalogFollower
 from scorer.metrics import Metrics
 from scorer.outbox import Outbox, Record
@@ -26,7 +27,16 @@ from scorer.problems import ProblemError
 from scorer.shopper import Known, failed, keys_of, known
 from scorer.snapshots import Follower
 from scorer.store import FeatureStore, StoreUnavailableError
-from scorer.wire import RecommendAnswer, RecommendedItem, RecommendRequest
+from scorer.wire import (
+    ExplainAnswer,
+    ExplainedItem,
+    FeatureStates,
+    RankAnswer,
+    RankRequest,
+    RecommendAnswer,
+    RecommendedItem,
+    RecommendRequest,
+)
 
 LOG = logging.getLogger("scorer.recommending")
 MODEL_ERRORS = (ValueError, RuntimeError, IndexError, KeyError, TypeError)
@@ -48,6 +58,17 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class Made:
+    """One decision with all that it was made of."""
+
+    offset: list[int]
+    facts: Known
+    shopper: Shopper
+    decided: Decided
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True)
 class Recommender:
     """Answers one request after the other; `new_id` makes decision ids."""
 
@@ -66,28 +87,75 @@ class Recommender:
             ProblemError: more items are wanted than the placement shows, or nothing was published yet.
         """
         began = perf_counter()
+        serving = self._serving()
+        count = _count(placement, serving.rules.policy.at(placement), request)
+        made = await self._made(serving, placement, request, count)
+        self._record(made.decision)
+        answer = _answer(made, serving)
+        took_ms = round((perf_counter() - began) * 1000, 3)
+        return msgspec.structs.replace(answer, took_ms=took_ms)
+
+    async def rank(self, placement: PlacementName, request: RankRequest) -> RankAnswer:
+        """The request's items in order, recorded as a decision.
+
+        Raises:
+            ProblemError: as `recommend`.
+        """
+        items = list(dict.fromkeys(request.items))
+        asked = msgspec.structs.replace(request, count=request.count or len(items))
+        answer = await self.recommend(placement, asked)
+        shown = {result.item_id for result in answer.results}
+        left_out = [item for item in items if item not in shown]
+        return RankAnswer(**msgspec.structs.asdict(answer), left_out=left_out)
+
+    async def explain(self, placement: PlacementName, request: RecommendRequest) -> ExplainAnswer:
+        """What `recommend` would answer, with all that made it; nothing is recorded.
+
+        Raises:
+            ProblemError: as `recommend`.
+        """
+        serving = self._serving()
+        count = _count(placement, serving.rules.policy.at(placement), request)
+        made = await self._made(serving, placement, request, count)
+        page = serving.rules.page(placement, from_micros(made.decision.decided_at))
+        return ExplainAnswer(
+            placement=placement,
+            results=[
+                ExplainedItem(**msgspec.structs.asdict(_item(result, serving)), parts=dict(parts()))
+                for result, parts in zip(made.decided.results, made.decided.parts, strict=True)
+            ],
+            model_version=made.decision.model_version,
+            snapshot_version=serving.snapshot.version,
+            degraded=made.decision.degraded,
+            features=_states(made),
+            rows=made.decision.rows,
+            derived=made.decision.derived,
+            withheld=withheld_counts(serving, made.shopper, page),
+        )
+
+    def _serving(self) -> Served:
         serving = self.follower.serving
         if serving is None:
             raise ProblemError(
                 HTTPStatus.SERVICE_UNAVAILABLE, "nothing was published yet", [self.follower.missing]
             )
-        count = _count(placement, serving.rules.policy.at(placement), request)
+        return serving
+
+    async def _made(
+        self, serving: Served, placement: PlacementName, request: RecommendRequest, count: int
+    ) -> Made:
         # Read before the shelf: what it has passed is on the shelf.
         offset = self.catalog.offset
         now = self.clock.now()
-        now_micros = to_micros(now)
-        facts = await self._known(request, now_micros)
-        ask = Ask(self.new_id(), now_micros, placement, request)
+        facts = await self._known(request, to_micros(now))
+        ask = Ask(self.new_id(), to_micros(now), placement, request)
         derived = self._derived(ask, facts)
         # Of a row that is not there the defaults say nothing, as in training, where its features are null.
         stored = {name: value for row in facts.rows if row.found for name, value in row.features.items()}
         shopper = replace(facts.shopper, features={**stored, **derived})
         decided = self._decide(serving, shopper, placement, count, now)
         decision = _decision(ask, serving.snapshot.model_version, facts, decided, derived)
-        self._record(decision)
-        answer = _answer(decision, serving, facts)
-        took_ms = round((perf_counter() - began) * 1000, 3)
-        return msgspec.structs.replace(answer, catalog_offset=offset, took_ms=took_ms)
+        return Made(offset, facts, shopper, decided, decision)
 
     async def _known(self, request: RecommendRequest, now_micros: int) -> Known:
         keys = keys_of(request)
@@ -176,7 +244,8 @@ def _count(name: PlacementName, place: Placement, request: RecommendRequest) -> 
     return count
 
 
-def _answer(decision: Decision, serving: Served, facts: Known) -> RecommendAnswer:
+def _answer(made: Made, serving: Served) -> RecommendAnswer:
+    decision = made.decision
     return RecommendAnswer(
         decision_id=decision.decision_id,
         attribution_token=f"{decision.placement}.{decision.decision_id}",
@@ -185,10 +254,14 @@ def _answer(decision: Decision, serving: Served, facts: Known) -> RecommendAnswe
         model_version=decision.model_version,
         snapshot_version=serving.snapshot.version,
         degraded=decision.degraded,
-        features=msgspec.structs.replace(facts.states, stage=decision.derived["session_stage"]),
-        catalog_offset=[],
+        features=_states(made),
+        catalog_offset=made.offset,
         took_ms=0.0,
     )
+
+
+def _states(made: Made) -> FeatureStates:
+    return msgspec.structs.replace(made.facts.states, stage=made.decision.derived["session_stage"])
 
 
 def _item(result: Result, serving: Served) -> RecommendedItem:
@@ -203,5 +276,6 @@ def _item(result: Result, serving: Served) -> RecommendedItem:
         score=result.score,
         source=result.source,
         reasons=result.reasons,
+        rules=result.rules,
         ships_in_days=None if (days := int(snapshot.ships_in_days[at])) < 0 else days,
     )

@@ -18,10 +18,10 @@ from contracts.consent import checked, granted, newest
 from contracts.decisions import Row
 from contracts.features import CONSENT, SESSION, SHOPPER, USER, USER_EMBEDDING, View
 from contracts.online import StoredRow
-from models.decide.decide import Shopper, Wanted
 from models.decide.query import met_before
+from models.decide.shopper import Shopper, Wanted
 from scorer.store import RowKey
-from scorer.wire import FeatureStates, Filter, RecommendRequest, RowState
+from scorer.wire import FeatureStates, RankRequest, RecommendRequest, RowState
 
 PURPOSE = "personalization"
 MICROS_PER_SECOND = 1_000_000
@@ -89,6 +89,7 @@ def known(reads: Sequence[Read], now_micros: int, request: RecommendRequest) -> 
         lists=shopper.items("shopper_last_lists"),
         muted_items=shopper.items("shopper_muted_items"),
         muted_categories=shopper.items("shopper_muted_categories"),
+        less_items=shopper.items("shopper_less_items"),
         consent_granted=True,
         session_problem=session.problem,
         user_problem=user.problem,
@@ -107,17 +108,19 @@ def _anybody(request: RecommendRequest) -> Shopper:
         search_term=request.search_term,
         interests=request.interests,
         exclude=[*request.exclude_items, *shown],
-        wanted=_wanted(request.filter),
+        wanted=_wanted(request),
         cart=request.cart_items,
         campaign=None if request.context is None else request.context.campaign,
     )
 
 
-def _wanted(asked: Filter) -> Wanted:
+def _wanted(request: RecommendRequest) -> Wanted:
+    asked = request.filter
+    items = request.items if isinstance(request, RankRequest) else None
     least, most = (
         None if price is None else int(Decimal(price) * 100) for price in (asked.min_price, asked.max_price)
     )
-    return Wanted(asked.categories, asked.brands, least, most)
+    return Wanted(asked.categories, asked.brands, least, most, items)
 
 
 def _granted(consents: Iterable[StoredRow | None], now_micros: int) -> bool:

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from contracts.decisions import NO_CONTROL, Context, Degraded
+from contracts.decisions import NO_CONTROL, Context, Degraded, Plain, Row
 
 MAX_EXCLUDED_ITEMS = 1000
 MAX_INTERESTS = 20
@@ -56,9 +56,19 @@ class RecommendRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     context: Context | None = None
 
 
+class RankRequest(RecommendRequest, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A recommend request about `items` of the shop's own, such as a category's or a search's: they come back in the shopper's order.
+
+    At most as many as the placement shows; `count` and `filter` hold as well.
+    """
+
+    items: Annotated[list[ItemId], Meta(min_length=1, max_length=1000)]
+
+
 class RecommendedItem(msgspec.Struct, frozen=True, kw_only=True):
     """One item, best first; `price` is a decimal and holds since `priced_at`, `source` says what retrieved it.
 
+    `rules` are those of the policy that moved it.
     `ships_in_days` is the shop's promise; null where it gave none.
     """
 
@@ -70,6 +80,7 @@ class RecommendedItem(msgspec.Struct, frozen=True, kw_only=True):
     score: float
     source: str
     reasons: list[str]
+    rules: list[str]
     ships_in_days: int | None
 
 
@@ -109,6 +120,36 @@ class RecommendAnswer(msgspec.Struct, frozen=True, kw_only=True):
     features: FeatureStates
     catalog_offset: list[int]
     took_ms: float
+
+
+class RankAnswer(RecommendAnswer, frozen=True, kw_only=True):
+    """The items that may be shown, in order; `left_out` are those that may not, or are not known."""
+
+    left_out: list[str]
+
+
+class ExplainedItem(RecommendedItem, frozen=True, kw_only=True):
+    """One item with what each source adds to its score (`parts`) and the policy's rules that moved it."""
+
+    parts: dict[str, float]
+
+
+class ExplainAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What `:recommend` answers to the same request at this moment, and why; nothing is recorded of it.
+
+    `rows` are the feature rows that were used, `derived` the features made of them and the request, and `withheld` how many items are
+    kept back for each reason, an item counted by the first.
+    """
+
+    placement: str
+    results: list[ExplainedItem]
+    model_version: str
+    snapshot_version: str
+    degraded: Degraded
+    features: FeatureStates
+    rows: list[Row]
+    derived: dict[str, Plain]
+    withheld: dict[str, int]
 
 
 class BrokenRule(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,9 +8,9 @@ from typing import Any
 
 from contracts.clock import to_micros
 from contracts.features import USER, Request, derive
-from models.decide.decide import Shopper
 from models.decide.facts import REQUEST_NAMES
 from models.decide.query import met_before
+from models.decide.shopper import Shopper
 
 COLUMNS = ("user_id", *(feature.name for feature in USER.features))
 

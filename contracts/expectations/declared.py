@@ -158,7 +158,7 @@ def broken_feature(feature: Feature) -> str:
 
 def _longest(feature: Feature) -> int | None:
     match feature.aggregate:
-        case LastK(_, k) | TopK(_, k) | Switched(_, _, _, k) | CoVisited(k, _):
+        case LastK(_, k) | TopK(_, k) | Switched(_, _, _, _, k) | CoVisited(k, _):
             return k
         case ByDay(days, _):
             return days

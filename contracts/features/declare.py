@@ -111,11 +111,13 @@ class Switched:
 
     Attributes:
         column: what is switched; `switch` is the column that says how.
+        clears: what `switch` says where all that was set before is forgotten; it counts as a value of its own, the empty one.
     """
 
     column: str
     switch: str
     on: str
+    clears: str
     k: int
 
 

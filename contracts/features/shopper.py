@@ -20,11 +20,11 @@ from contracts.features.declare import (
 
 DAYS = 8
 """A cut is published within a day of its end, and stays the newest one for days when a day is refused."""
-MUTED = 50
+SAID = 50
 
 
-def _muted(name: str, what: str, scope: str) -> Feature:
-    aggregate = Switched("preference_value", "preference_action", "mute", MUTED)
+def _said(name: str, what: str, action: str, scope: str) -> Feature:
+    aggregate = Switched("preference_value", "preference_action", action, "reset", SAID)
     where = (("preference_scope", scope),)
     dtype = FeatureType.STRING_LIST
     return Feature(name, what, dtype, aggregate, ("preference_set",), where, default=None)
@@ -45,8 +45,9 @@ SHOPPER = View(
         listed("shopper_last_lists", f"Lists shown, newest first: {NAMED_AT}", LastK("named_at", 20), "view_item_list"),
         listed("shopper_emails_by_day", "E-mails sent a day, for frequency caps", ByDay(DAYS), "email_sent"),
         listed("shopper_pushes_by_day", "Push messages sent a day, for frequency caps", ByDay(DAYS), "push_sent"),
-        _muted("shopper_muted_items", "Items the shopper wants to see no more", "item"),
-        _muted("shopper_muted_categories", "Categories the shopper wants to see no more", "category"),
+        _said("shopper_muted_items", "Items the shopper wants to see no more", "mute", "item"),
+        _said("shopper_muted_categories", "Categories the shopper wants to see no more", "mute", "category"),
+        _said("shopper_less_items", "Items of whose like the shopper wants to see less", "less", "item"),
         one("shopper_consent_at", "When the choice that the row was made under was made, µs", FeatureType.INT64,
             Max("consent_changed_at")),
         one("shopper_last_event_at", "Time of the newest event, µs", FeatureType.INT64, Max("event_time")),

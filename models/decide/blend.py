@@ -52,7 +52,33 @@ def blended(
     voted: Scored,
     blend: Blend = SERVED,
 ) -> Floats:
-    """float32[n] of the items int32[n], which ascend; greater is better.
+    """float32[n] of the items int32[n], which ascend; greater is better. See `parts`."""
+    said = parts(
+        items,
+        similar,
+        positions,
+        kinds,
+        popularity=popularity,
+        together=together,
+        voted=voted,
+        blend=blend,
+    )
+    found: Floats = np.sum(list(said.values()), axis=0, dtype=np.float32)
+    return found
+
+
+def parts(
+    items: Ints,
+    similar: Floats,
+    positions: Ints,
+    kinds: Ints,
+    *,
+    popularity: Floats,
+    together: Scored,
+    voted: Scored,
+    blend: Blend = SERVED,
+) -> dict[str, Floats]:
+    """What each source adds to the score, float32[n], by its name.
 
     Args:
         similar: float32[n], dot products of the query with the items' vectors.
@@ -62,16 +88,20 @@ def blended(
     """
     filled = np.flatnonzero(positions >= 0)
     session = int(of_session(kinds).sum())
-    scores = (similar + np.float32(weight_of_popularity(blend, len(filled))) * popularity).astype(np.float32)
-    for source, share in ((together, blend.together), (voted, blend.voted)):
+    found: dict[str, Floats] = {
+        "similar": similar.astype(np.float32),
+        "popular": np.float32(weight_of_popularity(blend, len(filled))) * popularity,
+    }
+    for name, source, share in (("together", together, blend.together), ("voted", voted, blend.voted)):
         greatest = source.scores.max(initial=0.0)
-        if greatest > 0:
-            _add(scores, items, source.items, np.float32(share / greatest) * source.scores)
-    weight = blend.again / (1 + session) ** blend.yielding
-    _add(scores, items, positions[filled], (weight / np.sqrt(filled + 1)).astype(np.float32))
-    if session:
-        _add(scores, items, positions[filled[:1]], np.array([-blend.shown], np.float32))
-    return scores
+        if greatest > 0 and share:
+            found[name] = _spread(items, source.items, np.float32(share / greatest) * source.scores)
+    if len(filled):
+        weight = blend.again / (1 + session) ** blend.yielding
+        found["again"] = _spread(items, positions[filled], (weight / np.sqrt(filled + 1)).astype(np.float32))
+    if session and blend.shown:
+        found["shown"] = _spread(items, positions[filled[:1]], np.array([-blend.shown], np.float32))
+    return found
 
 
 def weight_of_popularity(blend: Blend, filled: int) -> float:
@@ -79,13 +109,14 @@ def weight_of_popularity(blend: Blend, filled: int) -> float:
     return float(blend.popular / (1 + filled) ** blend.fading)
 
 
-def _add(scores: Floats, items: Ints, to: Ints, what: Floats) -> None:
-    """Add to the scores of those of `to` that are among the ascending `items`; one that is there twice gets both."""
-    if not len(items):
-        return
-    at = np.minimum(np.searchsorted(items, to), len(items) - 1)
-    here = items[at] == to
-    np.add.at(scores, at[here], what[here])
+def _spread(items: Ints, to: Ints, what: Floats) -> Floats:
+    """float32[n]: what those of `to` get that are among the ascending `items`; one that is there twice gets both."""
+    given = np.zeros(len(items), np.float32)
+    if len(items):
+        at = np.minimum(np.searchsorted(items, to), len(items) - 1)
+        here = items[at] == to
+        np.add.at(given, at[here], what[here])
+    return given
 
 
 def logarithmic(popularity: Floats) -> Floats:

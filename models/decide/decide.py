@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, TypeAlias
+from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 
 from contracts.decisions import Degraded, Result
 from contracts.policy import PlacementName
 from models.decide.facts import REQUEST_NAMES, facts_of
-from models.decide.policy import Page, Pick, Pool, arrange, withheld
+from models.decide.policy import Page, Pick, Pool, Wishes, arrange, withheld
 from models.decide.query import Query, Question, of_session, slots
 from models.decide.rankings import (
     CONTEXTUAL,
@@ -30,8 +31,9 @@ from models.decide.rankings import (
     popular,
 )
 from models.decide.reasons import explain_by_neighbours, explain_by_vectors, explain_with
-from models.decide.scored import Floats, Ints, Mask, Scored
+from models.decide.scored import Ints, Mask, Scored
 from models.decide.shelf import Served
+from models.decide.shopper import Shopper, Wanted
 from models.decide.snapshot import Snapshot
 from models.decide.words import WORDS, known_words, word_buckets
 
@@ -44,96 +46,12 @@ NOTHING_KNOWN = "nothing known of the shopper"
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a request asks for: items of one of the categories (paths; all below them too), of one of the brands, at such prices.
-
-    Attributes:
-        least_minor: minor units, `most_minor` likewise; both are included.
-    """
-
-    categories: Sequence[str] = ()
-    brands: Sequence[str] = ()
-    least_minor: int | None = None
-    most_minor: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Shopper:
-    """What is known of a shopper at the moment of the decision; lists are newest first, but for `user_items`.
-
-    Attributes:
-        session_items: `session_last_items` of a fresh session row.
-        carted: `session_last_carted`; these are not recommended.
-        user_items: `query.met_before` of the user row.
-        searches: `session_last_searches`; `earlier_searches`: `user_last_searches_90d`.
-        features: stored and derived features by name, of the rows that may be used, and of the request.
-        vector: the stored embedding float32[64] and `vector_model`, the model version that made it.
-        consent_granted: whether personalization is granted now.
-        muted_items: items and `muted_categories` (paths; all below them too) that the shopper wants to see no more.
-            Kept on every rung, where consent is granted.
-        session_problem: why the session row cannot be used though there should be one ("session row is
-            7200 s old"); its items must then not be given. `user_problem` and `shopper_problem`: the same of the
-            user row and of the shopper row.
-        failure: a dependency failed and nothing could be read.
-        context: items of the request itself, such as the product whose page is open: no stored row of anybody.
-        search_term: what the request itself searches for; `interests`: what it was told in a questionnaire, categories and
-            brands. See `said`.
-        exclude: further items not to recommend; `wanted`: the only ones to.
-        orders: what was bought, and `lists` what was shown, newest first, as `named_in` reads it.
-        cart: what lies in the cart by the request, beside `carted`.
-        campaign: the one that the request says is shown.
-    """
-
-    session_items: Sequence[str] = ()
-    carted: Sequence[str] = ()
-    user_items: Sequence[str] = ()
-    searches: Sequence[str] = ()
-    earlier_searches: Sequence[str] = ()
-    features: Mapping[str, Any] = field(default_factory=dict)
-    vector: Floats | None = None
-    vector_model: str | None = None
-    muted_items: Sequence[str] = ()
-    muted_categories: Sequence[str] = ()
-    consent_granted: bool = False
-    session_problem: str | None = None
-    user_problem: str | None = None
-    shopper_problem: str | None = None
-    failure: str | None = None
-    context: Sequence[str] = ()
-    search_term: str | None = None
-    interests: Sequence[str] = ()
-    exclude: Sequence[str] = ()
-    wanted: Wanted = Wanted()
-    orders: Sequence[str] = ()
-    lists: Sequence[str] = ()
-    cart: Sequence[str] = ()
-    campaign: str | None = None
-
-    def said(self) -> Iterator[tuple[str, str]]:
-        """What was said in words and how, as a reason, what counts most first: the request's own words stay out of reasons.
-
-        On an item's page interests say less than the item.
-        """
-        searched = "close to what you searched for"
-        for term in (self.search_term, *self.searches[:1]):
-            if term:
-                yield term, searched
-        if self.interests and not self.context:
-            yield " ".join(self.interests), "close to your interests"
-        for term in self.earlier_searches[:1]:
-            yield term, "close to what you searched for before"
-
-    @property
-    def problem(self) -> str | None:
-        return self.failure or self.session_problem or self.user_problem or self.shopper_problem
-
-
-@dataclass(frozen=True, slots=True)
 class Decided:
-    """The results in order, and the rung of the ladder they stand on."""
+    """The results in order, the rung of the ladder they stand on, and what made up each one's score, worked out when asked for."""
 
     results: list[Result]
     degraded: Degraded
+    parts: Sequence[Callable[[], Mapping[str, float]]] = field(default=(), repr=False, compare=False)
 
 
 def decide(served: Served, shopper: Shopper, name: PlacementName, count: int, at: datetime) -> Decided:
@@ -151,9 +69,11 @@ def decide(served: Served, shopper: Shopper, name: PlacementName, count: int, at
         allowed[rows] = False
     level, cause, tiers = _tiers(served, shopper, page, allowed, wanted)
     pool = Pool.of([(found.items, found.scores) for _, found in tiers])
-    picks = arrange(page, served.snapshot, pool, shopper.campaign, wanted)
+    less = served.snapshot.rows_of(shopper.less_items if shopper.consent_granted else ())
+    picks = arrange(page, served.snapshot, pool, Wishes(shopper.campaign, less), wanted)
     results = [_result(served.snapshot, tiers, pool, pick) for pick in picks]
-    return Decided(results, Degraded(level=level, rung=RUNGS[level], cause=cause))
+    parts = [partial(_parts, tiers, pool, pick) for pick in picks]
+    return Decided(results, Degraded(level=level, rung=RUNGS[level], cause=cause), parts)
 
 
 def kept_back(served: Served, shopper: Shopper, page: Page) -> Iterator[tuple[str, Rows]]:
@@ -165,8 +85,21 @@ def kept_back(served: Served, shopper: Shopper, page: Page) -> Iterator[tuple[st
     if shopper.consent_granted:
         yield "muted", snapshot.rows_of(shopper.muted_items)
         yield "muted category", snapshot.below(shopper.muted_categories)
+        yield "less like this", snapshot.rows_of(shopper.less_items)
     yield from _unwanted(served, shopper.wanted)
     yield from withheld(page, snapshot, shopper.orders, shopper.lists)
+
+
+def withheld_counts(served: Served, shopper: Shopper, page: Page) -> dict[str, int]:
+    """How many items are kept back for each reason; an item that several would keep back counts for the first."""
+    allowed = np.ones(len(served.snapshot.ids), bool)
+    counts: dict[str, int] = {}
+    for why, rows in kept_back(served, shopper, page):
+        before = int(allowed.sum())
+        allowed[rows] = False
+        if left := before - int(allowed.sum()):
+            counts[why] = counts.get(why, 0) + left
+    return counts
 
 
 Tier = tuple[Ranking, Scored]
@@ -177,7 +110,8 @@ def _tiers(
 ) -> tuple[int, str | None, list[Tier]]:
     """The rung that was stood on and why, and the candidates: complements where they are asked for, the ranking's, and popular ones."""
     snapshot, query = served.snapshot, served.query
-    count = max(wanted, POOL) if page.arranges else wanted
+    arranged = page.arranges or bool(shopper.less_items)
+    count = max(wanted, POOL) if arranged else wanted
     ranking = _rank(snapshot, shopper, query)
     found = ranking.best(allowed, count)
     if not len(found) and ranking.source not in (RUNGS[CONTEXTUAL], RUNGS[POPULAR]):
@@ -189,7 +123,7 @@ def _tiers(
     tiers = [(ranking, found)]
     if page.placement.complements and (beside := complements(snapshot, _cart_of(shopper))) is not None:
         tiers.insert(0, (beside, beside.best(allowed, count)))
-    if len(found) < wanted or page.arranges:
+    if len(found) < wanted or arranged:
         left = allowed.copy()
         left[found.items] = False
         fill = popular(snapshot, ranking.level, ranking.cause)
@@ -274,7 +208,8 @@ def _champion(snapshot: Snapshot, question: Question, reason: str, query: Query 
     if vector is None or not np.isfinite(vector).all():
         return None
     explain = explain_by_vectors(snapshot, known, kinds) if len(known) else explain_with(reason)
-    return Ranking(by_blend(snapshot, question, vector), "two_tower", explain, FULL, None)
+    best, parts = by_blend(snapshot, question, vector)
+    return Ranking(best, "two_tower", explain, FULL, None, parts)
 
 
 def _vector_fits(snapshot: Snapshot, shopper: Shopper) -> bool:
@@ -296,10 +231,23 @@ def _unwanted(served: Served, wanted: Wanted) -> Iterator[tuple[str, Rows]]:
             others = np.ones(len(price), bool)
             others[found(asked)] = False
             yield why, others
+    if wanted.items is not None:
+        others = np.ones(len(price), bool)
+        others[snapshot.rows_of(wanted.items)] = False
+        yield "none of the request's items", others
     if wanted.least_minor is not None:
         yield "cheaper than the filter's prices", price < wanted.least_minor
     if wanted.most_minor is not None:
         yield "dearer than the filter's prices", price > wanted.most_minor
+
+
+def _parts(tiers: Sequence[Tier], pool: Pool, pick: Pick) -> Mapping[str, float]:
+    ranking, found = tiers[pool.tiers[pick.at]]
+    item = int(pool.items[pick.at])
+    if ranking.parts is None:
+        return {ranking.source: float(found.scores[found.items == item][0])}
+    made: Mapping[str, float] = ranking.parts(item)
+    return made
 
 
 def _result(snapshot: Snapshot, tiers: Sequence[Tier], pool: Pool, pick: Pick) -> Result:

@@ -23,6 +23,9 @@ from contracts.policy import PLAIN, Items, Placement, PlacementName, Policy, Rul
 from models.decide.scored import Floats, Ints
 from models.decide.snapshot import Snapshot
 
+ALIKE = 0.5
+"""From this likeness on an answer says that it counted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -94,6 +97,14 @@ class Pool:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a request and its shopper ask of the order: the campaign that is shown, and rows int32 of whose like less is wanted."""
+
+    campaign: str | None = None
+    less: Ints = field(default_factory=lambda: np.empty(0, np.int32))
+
+
 @dataclass(slots=True)
 class Pick:
     """One item that is shown: its place in the pool, and the rules that moved it."""
@@ -125,12 +136,8 @@ def withheld(
         yield f"ships later than in {place.ships_within_days} days", late
 
 
-def arrange(page: Page, snapshot: Snapshot, pool: Pool, campaign: str | None, count: int) -> list[Pick]:
-    """The best `count` of the pool in the policy's order.
-
-    Args:
-        campaign: the one that the request says is shown.
-    """
+def arrange(page: Page, snapshot: Snapshot, pool: Pool, wishes: Wishes, count: int) -> list[Pick]:
+    """The best `count` of the pool in the policy's order."""
     values = pool.values.copy()
     moved: dict[int, list[str]] = {}
     place = page.placement
@@ -147,9 +154,15 @@ def arrange(page: Page, snapshot: Snapshot, pool: Pool, campaign: str | None, co
             (rule.weight or 0) * (1 if rule.kind == "boost" else -1),
             f"{rule.kind}: {rule.name}",
         )
-    if place.campaign and campaign is not None:
-        shown = [row for row in places if snapshot.campaigns[row] == campaign]
-        add(shown, place.campaign, f"campaign: {campaign}")
+    if place.campaign and wishes.campaign is not None:
+        shown = [row for row in places if snapshot.campaigns[row] == wishes.campaign]
+        add(shown, place.campaign, f"campaign: {wishes.campaign}")
+    for row in wishes.less.tolist():
+        # What points the same way loses as much as lies between the best and the least.
+        alike = _likeness(snapshot, pool.items, row)
+        values -= alike
+        for at in np.flatnonzero(alike >= ALIKE).tolist():
+            moved.setdefault(at, []).append(f"less like: {snapshot.titles[row]}")
     if place.novelty:
         values -= np.float32(place.novelty) * snapshot.logarithmic[pool.items]
     pinned = _pins(page, places)
@@ -198,7 +211,7 @@ def _in_order(
             if (text := texts[items[at]]) is not None:
                 used[of, text] = used.get((of, text), 0) + 1
         if place.diversity:
-            np.maximum(alike, _likeness(snapshot, items, at), out=alike)
+            np.maximum(alike, _likeness(snapshot, items, int(items[at])), out=alike)
 
     for at in taken:
         take(at)
@@ -222,12 +235,12 @@ def _in_order(
     return chosen
 
 
-def _likeness(snapshot: Snapshot, items: Ints, at: int) -> Floats:
-    """float32[n], from 0 to 1: of vectors where there are any, else of the category."""
+def _likeness(snapshot: Snapshot, items: Ints, row: int) -> Floats:
+    """float32[n], from 0 to 1, of each of the items to one: of vectors where there are any, else of the category."""
     if len(snapshot.vectors):
-        alike: Floats = np.maximum(snapshot.vectors[items] @ snapshot.vectors[items[at]], 0)
+        alike: Floats = np.maximum(snapshot.vectors[items] @ snapshot.vectors[row], 0)
         return alike
-    own = snapshot.categories[items[at]]
+    own = snapshot.categories[row]
     return np.array([own is not None and snapshot.categories[row] == own for row in items], np.float32)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from models.decide.blend import blended, neighbour_sums, weight_of_popularity
+from models.decide.blend import neighbour_sums, parts, weight_of_popularity
 from models.decide.query import CARTED_KIND, Question, of_session
 from models.decide.reasons import Explain, explain_by_neighbours, explain_with
 from models.decide.scored import NOTHING, Floats, Ints, Mask, Scored
@@ -22,17 +22,20 @@ CHUNK = 4096
 
 Best = Callable[[Mask, int], Scored]
 """Of the allowed items bool[items] the best so many, best first."""
+Parts = Callable[[int], Mapping[str, float]]
+"""What makes up an item's score, by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The best items, their source and explanation, and the rung they stand on."""
+    """The best items, their source and explanation, the rung they stand on, and what each source adds to an item's score."""
 
     best: Best
     source: str
     explain: Explain
     level: int
     cause: str | None
+    parts: Parts | None = None
 
 
 def popular(snapshot: Snapshot, level: int, cause: str | None) -> Ranking:
@@ -96,19 +99,16 @@ def by_vector(snapshot: Snapshot, vector: Floats) -> Best:
     return best
 
 
-def by_blend(snapshot: Snapshot, question: Question, vector: Floats) -> Best:
-    """By `decide.blend`: exact, for what is not retrieved by vector and popularity has another source that speaks for it."""
+def by_blend(snapshot: Snapshot, question: Question, vector: Floats) -> tuple[Best, Parts]:
+    """By `decide.blend`: what is retrieved by vector and popularity, and what another source speaks for; and what each source adds."""
     positions, kinds, blend = question.positions, question.kinds, snapshot.blend
     known = positions[positions >= 0]
     together = neighbour_sums(snapshot.neighbours, snapshot.scores, known)
     voted = votes(snapshot.sessions, positions[of_session(kinds)]) if blend.voted else NOTHING
     popular = weight_of_popularity(blend, len(known))
 
-    def best(allowed: Mask, count: int) -> Scored:
-        near = snapshot.near.best(vector, popular, allowed, max(count, RETRIEVED))
-        items = np.unique(np.concatenate([near, known, together.items, voted.items])).astype(np.int32)
-        items = items[allowed[items]]
-        scores = blended(
+    def said(items: Ints) -> dict[str, Floats]:
+        return parts(
             items,
             snapshot.vectors[items] @ vector,
             positions,
@@ -118,9 +118,17 @@ def by_blend(snapshot: Snapshot, question: Question, vector: Floats) -> Best:
             voted=voted,
             blend=blend,
         )
+
+    def best(allowed: Mask, count: int) -> Scored:
+        near = snapshot.near.best(vector, popular, allowed, max(count, RETRIEVED))
+        items = np.unique(np.concatenate([near, known, together.items, voted.items])).astype(np.int32)
+        items = items[allowed[items]]
+        scores: Floats = np.sum(list(said(items).values()), axis=0, dtype=np.float32)
         return Scored(items, scores).best(count)
 
-    return best
+    return best, lambda item: {
+        name: float(value[0]) for name, value in said(np.array([item], np.int32)).items()
+    }
 
 
 def _similar(snapshot: Snapshot, position: int) -> Best | None:

@@ -43,7 +43,7 @@ EVENT = {"event_name": "purchase", "event_time": 0}
             "shopper_muted_items",
             ["preference_action", "preference_scope", "preference_value"],
             {"aggregate": "switched", "events": ["preference_set"], "where": [[1, "item"]], "column": 2, "size": 50,
-             "switch": 0, "on": "mute"},
+             "switch": 0, "on": "mute", "clears": "reset"},
         ),
         (
             "shopper_impressions_by_day",

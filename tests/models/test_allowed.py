@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.decide.decide import Shopper, Wanted
+from models.decide.shopper import Shopper, Wanted
 from tests.models.test_decide import IDS, ask, ids, snapshot
 
 

@@ -14,7 +14,7 @@ from contracts.decisions import Degraded
 from contracts.features import USER
 from contracts.policy import Placement, Policy
 from models.decide.blend import Blend
-from models.decide.decide import NO_CONSENT, NOTHING_KNOWN, Decided, Shopper, decide
+from models.decide.decide import NO_CONSENT, NOTHING_KNOWN, Decided, decide
 from models.decide.facts import OF_REQUEST, OF_SESSION, OF_USER
 from models.decide.query import (
     CARTED_KIND,
@@ -30,6 +30,7 @@ from models.decide.query import (
 from models.decide.scored import Scored
 from models.decide.sessions import no_sessions
 from models.decide.shelf import Served
+from models.decide.shopper import Shopper
 from models.decide.snapshot import Snapshot
 from models.decide.words import WORD_BUCKETS, word_buckets
 

@@ -15,7 +15,8 @@ import pytest
 from contracts.settings import Settings
 from models.__main__ import main
 from models.decide.artifacts import current_version, open_served, open_snapshot
-from models.decide.decide import Shopper, decide
+from models.decide.decide import decide
+from models.decide.shopper import Shopper
 from models.errors import ModelsError
 from models.registry import CHAMPION, EXPERIMENT, MODEL, Candidate, Training, champion, register
 from models.tables import read_all

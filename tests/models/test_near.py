@@ -123,7 +123,7 @@ def test_an_answer_is_the_blend_of_all_items(shop: Snapshot, share: float):
         kinds[:filled] = np.where(np.arange(filled) < 20, SESSION_KIND, USER_KIND)
         vector = 2 * shop.vectors[11]
         question = Question(positions, kinds, np.zeros(16, np.int32), np.zeros(0, np.float32))
-        found = by_blend(shop, question, vector)(allowed, 100)
+        found = by_blend(shop, question, vector)[0](allowed, 100)
         [whole] = blend_rows((shop.vectors @ vector)[None], positions[None], kinds[None], around, BLEND)
         whole = np.where(allowed, whole, -np.inf)
         best = np.argsort(-whole, kind="stable")[:100]

@@ -16,8 +16,9 @@ from contracts.clock import to_micros
 from contracts.errors import PolicyError
 from contracts.policy import PLACEMENTS, Items, Placement, Policy, Rule, Seen, read_policy
 from contracts.settings import ROOT
-from models.decide.decide import Decided, Shopper, decide
+from models.decide.decide import Decided, decide
 from models.decide.shelf import Served
+from models.decide.shopper import Shopper
 from tests.scorer.kit import snapshot
 
 AT = datetime(2011, 9, 2, 12, 0, tzinfo=UTC)
@@ -104,6 +105,17 @@ def test_diversity_passes_over_what_is_like_the_items_above():
     vectors[1] = vectors[0]
     served = Served.of(replace(SHOP, vectors=vectors), None, place(diversity=0.5))
     assert ids(decide(served, Shopper(), "home", 6, AT)) == "acdefb"
+
+
+def test_what_is_less_wanted_takes_what_is_like_it_down():
+    vectors = np.eye(6, 64, dtype=np.float32)
+    vectors[1, :2] = (0.6, 0.8)
+    served = Served.of(replace(SHOP, vectors=vectors), None)
+    decided = decide(served, Shopper(consent_granted=True, less_items=["a"]), "home", 6, AT)
+    # Of b … f alone b counts 1: 1 - .6 stands between d (.5) and e (.25).
+    assert ids(decided) == "cdbef"
+    assert [result.rules for result in decided.results if result.item_id == "b"] == [["less like: Title a"]]
+    assert ids(decide(served, Shopper(less_items=["a"]), "home", 6, AT)) == "abcdef"
 
 
 def test_what_was_bought_or_seen_too_often_is_withheld_for_its_days():

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 from contracts.catalog import CatalogState
 from contracts.clock import to_micros
-from models.decide.decide import Shopper, decide
+from models.decide.decide import decide
 from models.decide.shelf import Served, Shelf
+from models.decide.shopper import Shopper
 from tests.models.test_decide import ids, snapshot
 
 NOW = datetime(2011, 8, 30, 10, tzinfo=UTC)

@@ -124,7 +124,7 @@ ONE = st.fixed_dictionaries(
         },
         "named_items": st.none() | st.sampled_from(("a", "a\nb")),
         **{name: st.none() | st.sampled_from(("a", "b")) for name in ("context_channel", "context_device")},
-        "preference_action": st.sampled_from(("mute", "unmute")),
+        "preference_action": st.sampled_from(("mute", "unmute", "less", "reset")),
         "preference_scope": st.sampled_from(("item", "category")),
         "preference_value": st.none() | st.sampled_from(CATEGORIES),
         "consent_changed_at": st.integers(0, 3),

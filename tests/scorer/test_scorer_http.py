@@ -107,8 +107,8 @@ def test_metrics_count_requests_by_status_and_rung(braid: Running) -> None:
     def count(**labels: str) -> float:
         return braid.metric("requests_total", **labels)
 
-    popular = {"placement": "cart", "status": "200", "rung": "popular"}
-    unknown = {"placement": "unknown", "status": "404", "rung": ""}
+    popular = {"verb": "recommend", "placement": "cart", "status": "200", "rung": "popular"}
+    unknown = {"verb": "recommend", "placement": "unknown", "status": "404", "rung": ""}
     before = count(**popular), count(**unknown)
     braid.recommend("cart", visitor_id=unique("v"))
     braid.request("POST", "/v1/placements/x:recommend", json={})

@@ -14,9 +14,10 @@ from shop import user_rows
 from contracts.errors import SourceError
 from contracts.settings import Settings
 from models.decide.artifacts import open_served, set_staged, write_snapshot
-from models.decide.decide import Shopper, question_of
+from models.decide.decide import question_of
 from models.decide.facts import FACTS
 from models.decide.query import SLOTS
+from models.decide.shopper import Shopper
 from models.decide.words import WORD_BUCKETS
 from models.export import query_tower_file
 from models.keras2 import tf

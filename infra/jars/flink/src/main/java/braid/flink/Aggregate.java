@@ -230,7 +230,7 @@ abstract class Aggregate {
         @Override
         void add(RowState state, Event event) {
             if (event.has(column)) {
-                Placed given = event.placed(column, false);
+                Placed given = event.placed(event.text(column), false);
                 Placed held = (Placed) state.parts[slot];
                 if (held == null || (last ? given.isNewerThan(held) : held.isNewerThan(given))) {
                     state.parts[slot] = given;
@@ -256,7 +256,7 @@ abstract class Aggregate {
         void add(RowState state, Event event) {
             if (event.has(column)) {
                 Placed[] held = state.parts[slot] == null ? new Placed[0] : (Placed[]) state.parts[slot];
-                state.parts[slot] = inserted(held, event.placed(column, false), k);
+                state.parts[slot] = inserted(held, event.placed(event.text(column), false), k);
             }
         }
 
@@ -330,18 +330,23 @@ abstract class Aggregate {
     }
 
     /**
-     * Of the k values that were set last those whose newest setting is on. A value that was forgotten had a setting older than
+     * Of the k values that were set last those whose newest setting is on, and newer than what clears. A value that was forgotten had a setting older than
      * all k kept ones, so an even older one of it would not be among them either.
      */
     private static final class Switched extends Aggregate {
         private final int switchColumn;
+        /** The value of what clears: no value is empty. */
+        private static final String CLEARED = "";
+
         private final String on;
+        private final String clears;
         private final int k;
 
         Switched(ViewSpec.Feature feature, int slot) {
             super(feature.column(), slot);
             this.switchColumn = feature.switchColumn();
             this.on = feature.on();
+            this.clears = feature.clears();
             this.k = feature.size();
         }
 
@@ -350,7 +355,8 @@ abstract class Aggregate {
             if (!event.has(column)) {
                 return;
             }
-            Placed given = event.placed(column, event.has(switchColumn) && event.text(switchColumn).equals(on));
+            String how = event.has(switchColumn) ? event.text(switchColumn) : "";
+            Placed given = event.placed(how.equals(clears) ? CLEARED : event.text(column), how.equals(on));
             Placed[] held = state.parts[slot] == null ? new Placed[0] : (Placed[]) state.parts[slot];
             for (Placed setting : held) {
                 if (setting.value.equals(given.value) && standsBefore(setting, given)) {
@@ -373,7 +379,10 @@ abstract class Aggregate {
                 return null;
             }
             Placed[] held = (Placed[]) state.parts[slot];
-            return textsOf(Arrays.stream(held).filter(setting -> setting.on).toArray(Placed[]::new));
+            return textsOf(Arrays.stream(held)
+                    .takeWhile(setting -> !setting.value.equals(CLEARED))
+                    .filter(setting -> setting.on)
+                    .toArray(Placed[]::new));
         }
     }
 }

@@ -42,8 +42,8 @@ final class Event {
         return (String) value;
     }
 
-    Placed placed(int column, boolean on) {
-        return new Placed(text(column), time, id(), on);
+    Placed placed(String value, boolean on) {
+        return new Placed(value, time, id(), on);
     }
 
     /** Whether each of these columns holds its text. */

@@ -22,7 +22,8 @@ record ViewSpec(List<String> keys, List<String> columns, List<Feature> features)
      *
      * @param column what it aggregates, -1 for the events themselves
      * @param size k, or days
-     * @param switchColumn of settings, the column that says how; {@code on} is the text that switches on
+     * @param switchColumn of settings, the column that says how; {@code on} is the text that switches on, {@code clears} the one
+     *     that forgets all that was set before
      * @param events names of the events that count; empty for all
      * @param from events before it (epoch µs) do not count
      */
@@ -33,6 +34,7 @@ record ViewSpec(List<String> keys, List<String> columns, List<Feature> features)
             int size,
             int switchColumn,
             String on,
+            String clears,
             List<String> events,
             List<Where> where,
             long from) {}
@@ -58,6 +60,7 @@ record ViewSpec(List<String> keys, List<String> columns, List<Feature> features)
                 node.path("size").asInt(0),
                 node.path("switch").asInt(-1),
                 node.path("on").asText(""),
+                node.path("clears").asText(""),
                 texts(node.get("events")),
                 where,
                 node.path("from").asLong(Long.MIN_VALUE));
