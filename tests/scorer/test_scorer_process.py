@@ -13,11 +13,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import httpx
+import pytest
 
 from contracts.clock import set_replay_clock
 from contracts.settings import ROOT, Settings
 from infra.stack import LocalStack
-from tests.scorer.kit import NOW, publish, snapshot, unique
+from scorer.client import Client, ScorerError
+from scorer.wire import RankRequest, RecommendRequest
+from tests.scorer.kit import NOW, publish, snapshot, unique, wire_event
 
 
 def test_it_serves_and_stops(stack: LocalStack, settings: Settings, tmp_path: Path) -> None:
@@ -26,16 +29,40 @@ def test_it_serves_and_stops(stack: LocalStack, settings: Settings, tmp_path: Pa
     publish(own.serving, snapshot())
     set_replay_clock(own.clock_file, NOW, rate=0.0)
     with started(own) as process, httpx.Client(base_url=own.scorer_url, trust_env=False) as client:
-        wait_until_alive(process, client)
-        assert client.get("/readyz").status_code == 200
+        wait_until_ready(process, client)
         answer = client.post("/v1/placements/home:recommend", json={"visitor_id": unique("v")})
         assert (answer.status_code, len(answer.json()["results"])) == (200, 5)
+        speak(own.scorer_url)
         with started(own) as second:
             _, errors = second.communicate(timeout=60)
             assert second.returncode != 0
             assert str(own.port("scorer")) in errors
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=60) == 0
+
+
+def speak(url: str) -> None:
+    """The client's every word, as a shop would use it."""
+    who = unique("v")
+    with Client(url) as braid:
+        answer = braid.recommend("product", RecommendRequest(visitor_id=who, item_id="a", count=2))
+        assert [result.item_id for result in answer.results] == ["c", "d"]
+        ranked = braid.rank("search", RankRequest(visitor_id=who, items=["e", "b", "f"]))
+        assert ([result.item_id for result in ranked.results], ranked.left_out) == (["b", "e"], ["f"])
+        why = braid.explain("home", RecommendRequest(visitor_id=who))
+        assert (why.degraded.rung, why.withheld["out of stock"]) == ("popular", 1)
+        sent = braid.send([wire_event(who), wire_event(who, price="x", items=[{"item_id": ""}])])
+        assert (sent.accepted, sent.rejected, sent.results[1].violations[0].field) == (
+            1,
+            1,
+            "items[0].item_id",
+        )
+        assert braid.prefer(wire_event(who), "less", value="a").accepted == 1
+        with pytest.raises(ScorerError, match="422 count is 101") as told:
+            braid.recommend("home", RecommendRequest(visitor_id=who, count=101))
+        assert told.value.problem is not None
+    with Client("http://127.0.0.1:9") as nobody, pytest.raises(ScorerError, match="ConnectError"):
+        nobody.recommend("home", RecommendRequest(visitor_id=who))
 
 
 @contextmanager
@@ -55,12 +82,14 @@ def started(settings: Settings) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
-def wait_until_alive(process: subprocess.Popen[str], client: httpx.Client) -> None:
+def wait_until_ready(process: subprocess.Popen[str], client: httpx.Client) -> None:
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            if client.get("/healthz").status_code == 200:
+            if client.get("/readyz").status_code == 200:
+                assert client.get("/healthz").status_code == 200
                 return
         except httpx.TransportError:
-            time.sleep(0.05)
-    raise AssertionError(f"the scorer is not alive (exit {process.poll()})")
+            pass
+        time.sleep(0.05)
+    raise AssertionError(f"the scorer is not ready (exit {process.poll()})")
