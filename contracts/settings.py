@@ -89,6 +89,8 @@ class Settings:
     kafka_address: str | None = None
     redis_address: str | None = None
     scorer_address: str | None = None
+    shop: bool = True
+    """Whether the scorer shows `/shop`, a page to try it out in; on a cluster it does not unless told to."""
     mlflow_address: str | None = None
     stream_address: str | None = None
     kafka_partitions: int = 4

@@ -51,6 +51,12 @@ def _whole(low: int, high: int) -> Callable[[Any], int]:
     return read
 
 
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError
+    return value
+
+
 def _share(value: Any) -> float:
     number = float(value)
     if isinstance(value, bool) or not 0 < number <= 1:
@@ -102,6 +108,7 @@ KEYS: dict[str, Key] = {
         "redis_address", "give redis://host:port/0, without a password", _matching(r"rediss?://[^\s/@:]+:\d+/0")
     ),
     "scorer.address": Key("scorer_address", "give an http or https URL", _matching(HTTP)),
+    "scorer.shop": Key("shop", "give true or false", _truth),
     "mlflow.address": Key("mlflow_address", "give an http or https URL", _matching(HTTP)),
     "stream.address": Key("stream_address", "give the URL of Flink's REST port", _matching(HTTP)),
     "stream.parallelism": _count("stream_parallelism", "the parallel tasks of the stream job"),

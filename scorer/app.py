@@ -17,6 +17,7 @@ from scorer import openapi, problems
 from scorer.metrics import MEDIA_TYPE, Metrics
 from scorer.problems import ProblemError
 from scorer.service import Service
+from scorer.shop import pages
 from scorer.wire import (
     EventsAnswer,
     ExplainAnswer,
@@ -46,6 +47,8 @@ def create_app(service: Service) -> FastAPI:
     _placement_routes(app, service)
     _events_route(app, service)
     _operation_routes(app, service)
+    if service.shop:
+        pages.install(app, service)
     return app
 
 

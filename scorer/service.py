@@ -38,6 +38,7 @@ class Options:
     kafka_bootstrap: str
     serving: Path
     policy: Path
+    shop: bool
     project: str
     clock: Clock
     redis_budget_seconds: float = READ_BUDGET_SECONDS
@@ -51,6 +52,7 @@ class Options:
             kafka_bootstrap=settings.kafka_bootstrap,
             serving=settings.serving,
             policy=settings.policy,
+            shop=settings.shop,
             project=settings.feast_project,
             clock=settings.clock(),
         )
@@ -67,6 +69,8 @@ class Service:
     events: Outbox
     recommender: Recommender
     ingest: Ingest
+    shop: bool
+    """Whether `/shop` is open."""
 
     async def missing(self) -> list[str]:
         """What keeps it from serving fully; empty when it is ready."""
@@ -103,6 +107,7 @@ async def running(options: Options) -> AsyncIterator[Service]:
             events,
             Recommender(store, follower, catalog, decisions, options.clock, metrics, new_id),
             Ingest(events, options.clock, metrics, new_id, options.delivery_seconds),
+            options.shop,
         )
     finally:
         following.cancel()

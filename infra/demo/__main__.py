@@ -17,7 +17,7 @@ from contracts.errors import BraidError
 from contracts.provenance import provenance
 from contracts.settings import Settings, from_environment
 from infra.airflow.client import DagRun
-from infra.demo import load, model, replay, report, story
+from infra.demo import browser, load, model, replay, report, story
 from infra.demo.batch import Batch
 from infra.demo.client import ScorerClient
 from infra.demo.counts import Losses, events_seen_online, lost_and_duplicated
@@ -89,6 +89,8 @@ def run(
     with progress.step("story", "One shopper, two events"):
         told = story.tell(settings, plan, day)
     story.show(progress.console, told)
+    with progress.step("shop", "A person in the shop's page (Chromium): one click"):
+        walked = browser.walk(settings)
     online = events_seen_online(settings, loaded.produced)
     with progress.step("refused_day", f"Day {plan.refused_on} with prices × 100: the gate must refuse it"):
         refused, stays = batch.refused_day()
@@ -120,6 +122,7 @@ def run(
         "export": {**_export(batch), "identical_on_rerun": identical},
         "parity": checks["parity"],
         "story": {"changed": told.changed, "waited_ms": list(told.waited_ms)},
+        "shop": {"changed": walked.changed, "waited_ms": walked.waited_ms},
         "memory_mib": memory.peak_mib,
     }, told
 

@@ -43,6 +43,7 @@ PROMISES: tuple[tuple[str, Callable[[Report], bool]], ...] = (
         lambda r: r["parity"]["differences"] == 0,
     ),
     ("one event changes one shopper's list", lambda r: r["story"]["changed"]),
+    ("one click in the shop's page changes its list", lambda r: r["shop"]["changed"]),
     ("everything together stays below 10 GiB", lambda r: r["memory_mib"] < 10 * 1024),
 )
 

@@ -84,12 +84,12 @@ def write(settings: Settings, report: Report, story: Story) -> Path:
     settings.reports.mkdir(parents=True, exist_ok=True)
     (settings.reports / "demo.json").write_text(json.dumps(report, indent=2, default=str) + "\n")
     page = settings.reports / "demo.html"
-    page.write_text(render(report, story))
+    page.write_text(render(report, story, f"{settings.scorer_url}/shop"))
     return page
 
 
-def render(report: Report, story: Story) -> str:
-    """The page as HTML."""
+def render(report: Report, story: Story, shop_url: str) -> str:
+    """The page as HTML; it links the shop's page and shows its pictures, which lie beside it."""
     here = jinja2.FileSystemLoader(Path(__file__).parent)
     template = jinja2.Environment(
         loader=here, autoescape=True, undefined=jinja2.StrictUndefined
@@ -97,7 +97,9 @@ def render(report: Report, story: Story) -> str:
     runs = report["batch"]["dag_runs"]
     tasks = list(dict.fromkeys(task for run in runs for task in run["task_states"]))
     first = set(ids_of(story.answers[0]))
-    return template.render(report=report, story=story, rows=rows_of(report), tasks=tasks, first_ids=first)
+    return template.render(
+        report=report, story=story, rows=rows_of(report), tasks=tasks, first_ids=first, shop_url=shop_url
+    )
 
 
 def show(console: Console, report: Report, page: Path) -> None:

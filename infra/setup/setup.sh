@@ -34,6 +34,7 @@ missing_packages() {
   [ -x "${JAVA_HOME:-/nowhere}/bin/javac" ] || command -v javac >/dev/null || echo openjdk-17-jdk-headless
   command -v mvn >/dev/null || echo maven
   command -v redis-server >/dev/null || echo redis-server
+  command -v chromium >/dev/null || echo chromium
   # Debian's python3 alone has no ensurepip, without which `venv` makes an environment that lacks pip.
   [ -x .uv/bin/uv ] || "$(any_python)" -c 'import ensurepip, venv' 2>/dev/null || venv_package
 }

@@ -126,6 +126,7 @@ def good_report() -> report.Report:
             "differences": 0,
         },
         "story": {"changed": True, "waited_ms": [200, 200]},
+        "shop": {"changed": True, "waited_ms": 400},
         "memory_mib": 5_000,
         "broken": [],
     }
@@ -156,6 +157,7 @@ def test_a_report_that_keeps_its_promises_breaks_none() -> None:
         ("parity", "differences", 1),
         ("parity", "decisions", 0),
         ("story", "changed", False),
+        ("shop", "changed", False),
     ],
 )
 def test_each_promise_can_be_broken(section: str, key: str, value: object) -> None:
@@ -179,7 +181,7 @@ def test_the_page_shows_the_lists_and_marks_what_is_new() -> None:
         return {"results": results, "degraded": {"rung": "full"}, "model_version": "two_tower-1"}
 
     told = Story("v", "u", ("x", "y"), (answer("a", "b"), answer("c", "a"), answer("d", "c")), (210, 190))
-    page = report.render(good_report(), told)
+    page = report.render(good_report(), told, "http://127.0.0.1:18706/shop")
     assert told.changed
     assert '<span class="new">&lt;c&gt;</span>' in page
     assert "<span>&lt;a&gt;</span>" in page

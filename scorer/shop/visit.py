@@ -1,0 +1,105 @@
+"""Who is clicking: three cookies, and the events that a click is on the wire."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+from urllib.parse import quote, unquote
+
+from fastapi import Request, Response
+
+from contracts.clock import Clock, to_rfc3339
+from contracts.events import PURPOSES
+from contracts.fields import money
+from models.decide.shelf import Served
+from scorer.wire import RecommendRequest
+
+COOKIE = "braid_{name}"
+MOST_CARTED = 20
+CONSENTS = ("granted", "denied")
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A device, its visit, what it chose about personalization and when (RFC 3339), and what lies in its cart."""
+
+    visitor_id: str
+    session_id: str
+    consent: str = "denied"
+    consent_at: str = ""
+    cart: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, request: Request, clock: Clock) -> Self:
+        """As the cookies say; a new one where they say nothing that can be used."""
+
+        def said(name: str) -> str:
+            return unquote(request.cookies.get(COOKIE.format(name=name), ""))
+
+        consent, _, at = said("consent").partition(" ")
+        known = consent in CONSENTS and bool(at)
+        return cls(
+            said("visitor")[:64] or f"shop-{uuid.uuid4().hex[:12]}",
+            said("session")[:64] or uuid.uuid4().hex[:12],
+            consent if known else "denied",
+            at if known else to_rfc3339(clock.now()),
+            tuple(item for item in said("cart").split("\n") if item)[:MOST_CARTED],
+        )
+
+    def keep(self, response: Response) -> None:
+        """Say it to the browser."""
+        for name, value in {
+            "visitor": self.visitor_id,
+            "session": self.session_id,
+            "consent": f"{self.consent} {self.consent_at}",
+            "cart": "\n".join(self.cart),
+        }.items():
+            response.set_cookie(COOKIE.format(name=name), quote(value), httponly=True, samesite="strict")
+
+    def choosing(self, consent: str, clock: Clock) -> Visit:
+        """After a choice about personalization."""
+        return replace(self, consent=consent, consent_at=to_rfc3339(clock.now()))
+
+    def carrying(self, cart: Sequence[str]) -> Visit:
+        """With another cart."""
+        return replace(self, cart=tuple(dict.fromkeys(cart))[:MOST_CARTED])
+
+    def asks(self, **more: Any) -> RecommendRequest:
+        """A request of this visit."""
+        return RecommendRequest(
+            visitor_id=self.visitor_id, session_id=self.session_id, cart_items=list(self.cart), **more
+        )
+
+    def event(
+        self, name: str, clock: Clock, served: Served, items: Sequence[str] = (), **more: Any
+    ) -> dict[str, Any]:
+        """What happened, as the shop's web page would send it."""
+        now = to_rfc3339(clock.now())
+        purposes = dict.fromkeys(PURPOSES, self.consent) | {"analytics": "granted"}
+        return {
+            "event_id": uuid.uuid4().hex,
+            "event_name": name,
+            "schema_version": "1",
+            "event_time": now,
+            "received_time": now,
+            "visitor_id": self.visitor_id,
+            "session_id": self.session_id,
+            "platform": "web",
+            "consent": {**purposes, "changed_at": self.consent_at},
+            "items": [_item(served, served.snapshot.index[item]) for item in items],
+            **more,
+        }
+
+
+def _item(served: Served, row: int) -> dict[str, Any]:
+    snapshot, shelf = served.snapshot, served.shelf
+    return {
+        "item_id": snapshot.ids[row],
+        "price": money(int(shelf.price_minor[row])),
+        "currency": shelf.currency[row],
+        "quantity": 1,
+        "item_category": snapshot.categories[row],
+        "item_brand": snapshot.brands[row],
+    }
