@@ -5,7 +5,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 PYTHON := .venv/bin/python
 
-.PHONY: help setup up down status demo parity data-faults bench-batch bench-features bench-stream bench-retrieval chaos evaluate-quick evaluate evaluate-final test prove contracts-check lint clean
+.PHONY: help setup up down status demo parity data-faults bench-batch bench-features bench-stream bench-retrieval bench-scorer chaos evaluate-quick evaluate evaluate-final test prove contracts-check lint clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name what; do printf '  make %-15s %s\n' "$$name" "$$what"; done
@@ -43,6 +43,9 @@ bench-stream: setup ## the stream from events to Redis: its rate beside a PyFlin
 bench-retrieval: setup ## the nearest of 500,000 items under a filter, beside other indexes (about ten minutes)
 	@$(PYTHON) -m models.bench
 
+bench-scorer: setup ## the request path at 500,000 items and a million shoppers, beside a tutorial's server (about twenty minutes)
+	@$(PYTHON) -m infra.bench scorer
+
 chaos: setup ## the stream's processes killed under load, then every row compared; what is lost is rebuilt (about twenty minutes)
 	@$(PYTHON) -m infra.chaos
 
@@ -60,7 +63,7 @@ evaluate-final: setup ## what `evaluate` chose, on the shop's September; each op
 test: setup lint ## every check: style, types, imports, then the tests with the real servers
 	@$(PYTHON) -m pytest
 
-prove: demo parity data-faults bench-batch bench-features bench-stream bench-retrieval chaos evaluate ## the long proofs; each writes a report under var/reports
+prove: demo parity data-faults bench-batch bench-features bench-stream bench-retrieval bench-scorer chaos evaluate ## the long proofs; each writes a report under var/reports
 
 contracts-check: ## the wire's schemas against the newest ones released
 	@$(PYTHON) -m contracts.compat

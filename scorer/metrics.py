@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -24,6 +26,13 @@ class Metrics:
             registry=self.registry,
             buckets=BUCKETS,
         )
+        self.stage_seconds = Histogram(
+            "braid_scorer_stage_seconds",
+            "Time of one stage of a request: rows, derive, decide, record",
+            ("stage",),
+            registry=self.registry,
+            buckets=BUCKETS,
+        )
         self.decisions = self._counter(
             "decisions", "Decision records: produced, dropped (queue full), failed (not delivered)", "outcome"
         )
@@ -40,6 +49,9 @@ class Metrics:
             "Catalog updates: shelved, known (nothing new to what serves), refused",
             "outcome",
         )
+        self.shed = self._counter(
+            "shed", "Requests under overload: light (nothing was read for them), refused (503)", "how"
+        )
         self.snapshots_refused = self._counter("snapshots_refused", "Snapshots that failed their checks")
         self.policies_refused = self._counter("policies_refused", "Policy files that could not be used")
         self.snapshot = Gauge(
@@ -51,6 +63,10 @@ class Metrics:
 
     def _counter(self, name: str, documentation: str, *labels: str) -> Counter:
         return Counter(f"braid_scorer_{name}", documentation, labels, registry=self.registry)
+
+    def stage(self, name: str) -> AbstractContextManager[object]:
+        """Times the body as a stage of a request."""
+        return self.stage_seconds.labels(name).time()
 
     def serves(self, version: str, model_version: str, kind: str) -> None:
         """Say which snapshot serves from now on."""

@@ -20,6 +20,7 @@ from contracts.settings import TOPICS
 from models.decide.decide import Decided, decide, withheld_counts
 from models.decide.shelf import Served
 from models.decide.shopper import Shopper
+from scorer.admission import Admission
 from scorer.catalog import CatalogFollower
 from scorer.metrics import Metrics
 from scorer.outbox import Outbox, Record
@@ -39,6 +40,7 @@ from scorer.wire import (
 )
 
 LOG = logging.getLogger("scorer.recommending")
+OVERLOADED = "overloaded"
 MODEL_ERRORS = (ValueError, RuntimeError, IndexError, KeyError, TypeError)
 """What a broken tower or table raises in numpy and LiteRT, and a stored value of a wrong form in a derived feature."""
 
@@ -75,6 +77,7 @@ class Recommender:
     store: FeatureStore
     follower: Follower
     catalog: CatalogFollower
+    admission: Admission
     decisions: Outbox
     clock: Clock
     metrics: Metrics
@@ -84,13 +87,15 @@ class Recommender:
         """The answer to one request, and its decision record on the way to Kafka.
 
         Raises:
-            ProblemError: more items are wanted than the placement shows, or nothing was published yet.
+            ProblemError: more items are wanted than the placement shows, nothing was published yet, or too many ask at once.
         """
         began = perf_counter()
-        serving = self._serving()
-        count = _count(placement, serving.rules.policy.at(placement), request)
-        made = await self._made(serving, placement, request, count)
-        self._record(made.decision)
+        with self.admission.let_in(placement) as whole:
+            serving = self._serving()
+            count = _count(placement, serving.rules.policy.at(placement), request)
+            made = await self._made(serving, placement, request, count, whole=whole)
+        with self.metrics.stage("record"):
+            self._record(made.decision)
         answer = _answer(made, serving)
         took_ms = round((perf_counter() - began) * 1000, 3)
         return msgspec.structs.replace(answer, took_ms=took_ms)
@@ -142,18 +147,27 @@ class Recommender:
         return serving
 
     async def _made(
-        self, serving: Served, placement: PlacementName, request: RecommendRequest, count: int
+        self,
+        serving: Served,
+        placement: PlacementName,
+        request: RecommendRequest,
+        count: int,
+        *,
+        whole: bool = True,
     ) -> Made:
         # Read before the shelf: what it has passed is on the shelf.
         offset = self.catalog.offset
         now = self.clock.now()
-        facts = await self._known(request, to_micros(now))
+        with self.metrics.stage("rows"):
+            facts = await self._known(request, to_micros(now)) if whole else failed(OVERLOADED, request)
         ask = Ask(self.new_id(), to_micros(now), placement, request)
-        derived = self._derived(ask, facts)
+        with self.metrics.stage("derive"):
+            derived = self._derived(ask, facts)
         # Of a row that is not there the defaults say nothing, as in training, where its features are null.
         stored = {name: value for row in facts.rows if row.found for name, value in row.features.items()}
         shopper = replace(facts.shopper, features={**stored, **derived})
-        decided = self._decide(serving, shopper, placement, count, now)
+        with self.metrics.stage("decide"):
+            decided = self._decide(serving, shopper, placement, count, now)
         decision = _decision(ask, serving.snapshot.model_version, facts, decided, derived)
         return Made(offset, facts, shopper, decided, decision)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from contracts.clock import Clock
 from contracts.settings import Settings
+from scorer.admission import Admission
 from scorer.catalog import CatalogFollower
 from scorer.ingest import Ingest
 from scorer.metrics import Metrics
@@ -105,7 +106,9 @@ async def running(options: Options) -> AsyncIterator[Service]:
             catalog,
             store,
             events,
-            Recommender(store, follower, catalog, decisions, options.clock, metrics, new_id),
+            Recommender(
+                store, follower, catalog, Admission(metrics), decisions, options.clock, metrics, new_id
+            ),
             Ingest(events, options.clock, metrics, new_id, options.delivery_seconds),
             options.shop,
         )

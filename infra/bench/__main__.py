@@ -1,4 +1,4 @@
-"""`python -m infra.bench batch | features | stream` → var/reports/bench-{batch,features,stream}.json."""
+"""`python -m infra.bench batch | features | scorer | stream` → var/reports/bench-{batch,features,scorer,stream}.json."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from contracts.errors import BraidError
 from contracts.settings import Settings, from_environment
 from infra.bench.batch import Plan, run
 from infra.bench.features import command as features
+from infra.bench.scorer import command as scorer
 from infra.bench.stream import command as stream
 from infra.demo.progress import Progress
 
@@ -83,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     parsers = parser.add_subparsers(required=True)
     features.add_parser(parsers)
     stream.add_parser(parsers)
+    scorer.add_parser(parsers)
     batch = parsers.add_parser("batch", help="the batch at 1, 4 and 16x the data")
     batch.set_defaults(report="bench-batch.json", run=run_batch, show=show)
     batch.add_argument(

@@ -26,7 +26,12 @@ Command = Callable[[Settings, argparse.Namespace], Result]
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; 1 when the load cannot run."""
     options = _parser().parse_args(arguments)
-    commands: dict[str, Command] = {"stream": _stream, "burst": _burst, "requests": _requests}
+    commands: dict[str, Command] = {
+        "stream": _stream,
+        "burst": _burst,
+        "requests": _requests,
+        "bodies": _bodies,
+    }
     try:
         result = commands[options.command](from_environment(), options)
     except BraidError as error:
@@ -56,6 +61,20 @@ def _requests(settings: Settings, options: argparse.Namespace) -> RequestResult:
     return run_requests(RequestLoad(settings.host, port, path, bodies, options.rate, options.seconds))
 
 
+def _bodies(settings: Settings, options: argparse.Namespace) -> RequestResult:
+    bodies = options.bodies.read_bytes().splitlines()
+    load = RequestLoad(
+        settings.host,
+        options.port,
+        options.path,
+        bodies,
+        options.rate,
+        options.seconds,
+        options.connections,
+    )
+    return run_requests(load)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="infra.load", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -72,6 +91,18 @@ def _parser() -> argparse.ArgumentParser:
     requests.add_argument("--seconds", type=float, default=57.0)
     requests.add_argument("--placement", choices=PLACEMENTS, default="home")
     requests.add_argument("--sessions", type=int, default=1000, help="how many live shoppers ask")
+    bodies = commands.add_parser(
+        "bodies", help="the bodies of a file, a line each, at a steady rate or as fast as answers come"
+    )
+    bodies.add_argument("--port", type=int, required=True)
+    bodies.add_argument("--path", required=True)
+    bodies.add_argument("--bodies", type=Path, required=True)
+    bodies.add_argument(
+        "--rate", type=float, required=True, help="requests a second; 0: as fast as answers come"
+    )
+    bodies.add_argument("--seconds", type=float, required=True)
+    bodies.add_argument("--connections", type=int, default=24)
+    bodies.add_argument("--report", type=Path, required=True)
     for command, prefix in ((stream, "paced"), (burst, "burst"), (requests, "paced")):
         command.add_argument("--prefix", default=prefix, help="names the run's shoppers, sessions and events")
         command.add_argument("--report", type=Path, required=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import itertools
+import sys
 import threading
 import time
 from collections import Counter
@@ -26,7 +27,7 @@ NO_ANSWER = 0
 
 @dataclass(frozen=True, slots=True)
 class RequestLoad:
-    """What to ask: `rate` requests a second for `seconds`; the bodies in turn."""
+    """What to ask: `rate` requests a second for `seconds`, or, where it is 0, as fast as answers come; the bodies in turn."""
 
     host: str
     port: int
@@ -62,12 +63,14 @@ class _Connection:
     def run(self, turns: Iterator[int], started: float) -> None:
         load = self.load
         http_client = http.client.HTTPConnection(load.host, load.port, timeout=HTTP_TIMEOUT_SECONDS)
-        total = int(load.rate * load.seconds)
+        total = int(load.rate * load.seconds) if load.rate else sys.maxsize
         # `next` of itertools.count is atomic: every turn is taken once.
         for turn in turns:
             if turn >= total:
                 break
-            due = started + turn / load.rate
+            due = started + turn / load.rate if load.rate else time.perf_counter()
+            if not load.rate and due >= started + load.seconds:
+                break
             time.sleep(max(0.0, due - time.perf_counter()))
             self.statuses[_ask(http_client, load.path, load.bodies[turn % len(load.bodies)])] += 1
             self.seconds.append(time.perf_counter() - due)

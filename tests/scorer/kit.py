@@ -164,7 +164,7 @@ class Running:
         self._loop = loop
         self.service = service
         app = create_app(service)
-        self._transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+        self.transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
 
     def wait(self, work: Coroutine[Any, Any, Outcome]) -> Outcome:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
@@ -172,7 +172,7 @@ class Running:
     def request(self, method: str, path: str, **more: Any) -> httpx.Response:
         async def ask() -> httpx.Response:
             async with httpx.AsyncClient(
-                transport=self._transport, base_url="http://scorer", timeout=30
+                transport=self.transport, base_url="http://scorer", timeout=30
             ) as client:
                 return await client.request(method, path, **more)
 

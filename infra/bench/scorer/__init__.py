@@ -1,0 +1,1 @@
+"""The request path at scale → bench-scorer.json."""

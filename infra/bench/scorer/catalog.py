@@ -1,0 +1,111 @@
+"""A catalog of any size as a published snapshot: clustered vectors, popularity with a long tail, neighbours, past visits, and real towers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from contracts.features import EMBEDDING_SIZE
+from infra.bench.features.shoppers import AT
+from models.decide.artifacts import set_current, write_snapshot
+from models.decide.facts import FACTS
+from models.decide.query import SLOTS
+from models.decide.scored import Floats
+from models.decide.sessions import session_index
+from models.decide.snapshot import Snapshot
+from models.decide.words import WORD_BUCKETS
+
+CLUSTER = 500
+"""Items that point much the same way."""
+BRANDS, CATEGORIES, VISITS = 1_000, 400, 200_000
+NEIGHBOURS = 50
+CUT = "2011-09-01"
+
+
+def publish(serving: Path, items: int, seed: int = 0) -> str:
+    """Write a snapshot of so many items and make it current; returns its version."""
+    version = write_snapshot(serving, snapshot(items, seed), query_tower(seed), AT)
+    set_current(serving, version)
+    return version
+
+
+def item_id(number: int) -> str:
+    """Ids in the order of their numbers."""
+    return f"{number:07d}"
+
+
+def snapshot(items: int, seed: int) -> Snapshot:
+    """Everything that a decision reads of a catalog; every twentieth item is sold out."""
+    chance = np.random.default_rng(seed)
+    ids = tuple(map(item_id, range(items)))
+    numbers = np.arange(items)
+    clusters = max(1, items // CLUSTER)
+    vectors = _vectors(items, clusters, chance)
+    # Items of one cluster lie together: a neighbour is one a few numbers on.
+    neighbours = (numbers[:, None] + np.arange(1, NEIGHBOURS + 1)) % items
+    scores = chance.random((items, NEIGHBOURS), np.float32)
+    scores[:, ::-1].sort(axis=1)
+    visits = np.repeat(np.arange(VISITS, dtype=np.int32), 5)
+    visited = (chance.integers(0, items, VISITS).repeat(5) + chance.integers(0, 20, 5 * VISITS)) % items
+    return Snapshot(
+        ids=ids,
+        index={item: row for row, item in enumerate(ids)},
+        titles=tuple(f"Item {number} of kind {number // CLUSTER}" for number in range(items)),
+        categories=tuple(f"kind {n % 20} > kind {n % CATEGORIES}" for n in (numbers // CLUSTER).tolist()),
+        brands=tuple(f"brand {n}" for n in chance.integers(0, BRANDS, items).tolist()),
+        price_minor=tuple(chance.integers(100, 10_000, items).tolist()),
+        currency=("EUR",) * items,
+        in_stock=numbers % 20 != 19,
+        campaigns=(None,) * items,
+        ships_in_days=np.full(items, -1, np.int32),
+        vectors=vectors,
+        word_vectors=chance.normal(size=(WORD_BUCKETS, EMBEDDING_SIZE)).astype(np.float32),
+        popularity=np.floor(chance.pareto(1.0, items) * 3).astype(np.float32),
+        neighbours=neighbours.astype(np.int32),
+        scores=scores,
+        sessions=session_index(visits, visited.astype(np.int32), items),
+        kind="two_tower",
+        version="",
+        model_version="bench-1",
+        cut_on=CUT,
+    )
+
+
+def query_tower(seed: int) -> bytes:
+    """The query tower as it serves, with weights by chance: they cost what trained ones do."""
+    from models.export import query_tower_file
+    from models.keras2 import tf
+    from models.towers import QueryTower, Shape
+
+    tf.keras.utils.set_random_seed(seed)
+    tower = QueryTower(Shape())
+    tower(
+        (
+            np.zeros((1, SLOTS, EMBEDDING_SIZE), np.float32),
+            np.zeros((1, SLOTS), np.int32),
+            np.zeros((1, EMBEDDING_SIZE), np.float32),
+            np.zeros((1, FACTS), np.float32),
+        )
+    )
+    return query_tower_file(tower)
+
+
+def update(number: int, at: object, price: int, *, in_stock: bool) -> dict[str, object]:
+    """A flat catalog update as it stands in the topic."""
+    return {
+        "item_id": item_id(number),
+        "title": f"Item {number}",
+        "price_minor": price,
+        "currency": "EUR",
+        "availability": "in_stock" if in_stock else "out_of_stock",
+        "effective_time": at,
+    }
+
+
+def _vectors(items: int, clusters: int, chance: np.random.Generator) -> Floats:
+    centres = chance.normal(size=(clusters, EMBEDDING_SIZE)).astype(np.float32)
+    vectors: Floats = centres[np.minimum(np.arange(items) // CLUSTER, clusters - 1)]
+    vectors += 0.7 * chance.standard_normal(size=vectors.shape, dtype=np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors

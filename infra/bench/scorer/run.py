@@ -1,0 +1,320 @@
+"""The scorer of a full stack under load, beside what a tutorial puts together, and alone at other sizes of the catalog.
+
+```
+snapshot ─► stack ─► 1,000,000 shoppers ─► updates and events flow ─► one client ─► capacity (in turns with the tutorial's) ─► 70 % of it
+other sizes: snapshot ─► swapped in while it serves ─► one client, capacity, memory
+```
+The load comes from a process of its own on the same cores.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from itertools import count
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import httpx
+import msgspec
+import psutil
+
+from contracts.clock import clear_replay_clock, set_replay_clock, to_micros
+from contracts.errors import BraidError
+from contracts.provenance import provenance
+from contracts.settings import ROOT, TOPICS, Settings
+from infra.bench.batch import lake
+from infra.bench.features.shoppers import AT
+from infra.bench.scorer import catalog, shoppers
+from infra.bench.scorer.plan import Plan
+from infra.demo.progress import Progress
+from infra.publish import Sender
+from infra.stack import LocalStack
+
+ASKED = 20_000
+ONE_CLIENT_RATE, MANY = 20.0, 8
+SHARE = 0.7
+STAGES = ("rows", "derive", "decide", "record")
+AIMS = {"p99_ms": 15.0, "capacity_rps": 150.0, "at_70_percent_p99_ms": 50.0, "ratio_tutorial": 10.0}
+READY_SECONDS = 600.0
+
+
+class BenchError(BraidError):
+    """What is measured did not start, or the load ended early."""
+
+
+def run(settings: Settings, plan: Plan, progress: Progress) -> dict[str, Any]:
+    """Measure; the report.
+
+    Raises:
+        BraidError: a process that is measured did not start, or ended early.
+    """
+    own = lake(settings, "scorer")
+    shutil.rmtree(own.var, ignore_errors=True)
+    stack = LocalStack(own)
+    set_replay_clock(own.clock_file, AT, rate=1.0)
+    try:
+        with progress.step("snapshot", f"A snapshot of {plan.items:,} items"):
+            catalog.publish(own.serving, plan.items)
+        with progress.step(
+            "stack", "The stack; the scorer is ready when it has the snapshot and the catalog"
+        ):
+            stack.up()
+            ready_s = ready_again(own, stack)
+        with progress.step("shoppers", f"{plan.shoppers:,} shoppers into Redis"):
+            hashes = shoppers.write_shoppers(own, plan.shoppers, plan.items)
+        bodies = own.var / "bodies.json"
+        bodies.write_bytes(b"\n".join(shoppers.bodies(plan.shoppers, ASKED, plan.items)))
+        with flowing(own, plan):
+            measured = beside_the_tutorial(own, plan, bodies, progress)
+            growth = [grown(own, plan, items, bodies, progress) for items in plan.growth]
+    finally:
+        clear_replay_clock(own.clock_file)
+        stack.down()
+    shutil.rmtree(own.var, ignore_errors=True)
+    return report_of(plan, {**measured, "ready_s": ready_s, "hashes": hashes}, growth, progress.elapsed)
+
+
+def beside_the_tutorial(own: Settings, plan: Plan, bodies: Path, progress: Progress) -> dict[str, Any]:
+    """One client, then capacity in turns, then 70 % of ours."""
+    from infra.bench.scorer.peer import serve
+
+    ours = Asked(own, own.port("scorer"), "/v1/placements/product:recommend", bodies)
+    with progress.step("one_client", "One client"):
+        warm_up(ours)
+        before = stages(own)
+        one = ours.open_loop(ONE_CLIENT_RATE, plan.seconds, 1)
+        staged = per_stage(before, stages(own))
+    vectors = catalog.snapshot(plan.items, 0).vectors
+    with (
+        progress.step("tutorial", "The tutorial's server starts: HNSW is built"),
+        serve(own, plan, vectors) as port,
+    ):
+        theirs = Asked(own, port, "/recommend", bodies)
+        turns: dict[str, list[dict[str, Any]]] = {"ours": [], "tutorial": []}
+        theirs.closed_loop(5, 2)
+        cpu = []
+        for _ in range(plan.rounds):
+            used = scorer_process(own).cpu_times()
+            turns["ours"].append(ours.closed_loop(plan.seconds, MANY))
+            now = scorer_process(own).cpu_times()
+            cpu.append((now.user + now.system - used.user - used.system) / turns["ours"][-1]["count"])
+            turns["tutorial"].append(theirs.closed_loop(plan.seconds, MANY))
+    capacity, their_capacity = (
+        median(turn["requests_per_second"] for turn in turns[name]) for name in ("ours", "tutorial")
+    )
+    with progress.step("at_70_percent", f"{SHARE * capacity:.0f} requests/s"):
+        busy = ours.open_loop(SHARE * capacity, plan.seconds, 24)
+    return {
+        "one_client": one,
+        "stages_ms": staged,
+        "capacity_rps": round(capacity, 1),
+        "at_70_percent": busy,
+        "tutorial": {"capacity_rps": round(their_capacity, 2), "turns": turns["tutorial"]},
+        "turns": turns["ours"],
+        "ratio_tutorial": round(capacity / their_capacity, 1),
+        "cpu_seconds_per_million": round(median(cpu) * 1e6),
+        "memory_mib": memory(own),
+    }
+
+
+def grown(own: Settings, plan: Plan, items: int, bodies: Path, progress: Progress) -> dict[str, Any]:
+    """The same scorer after a catalog of another size was swapped in while it was asked."""
+    asked = Asked(own, own.port("scorer"), "/v1/placements/product:recommend", bodies)
+    with progress.step(f"items_{items}", f"{items:,} items"):
+        version = catalog.publish(own.serving, items)
+        swapping = time.perf_counter()
+        swap = asked.open_loop(ONE_CLIENT_RATE, plan.seconds, 2)
+        wait_for_version(own, version)
+        swap_s = time.perf_counter() - swapping
+        one = asked.open_loop(ONE_CLIENT_RATE, plan.seconds, 1)
+        many = asked.closed_loop(plan.seconds, MANY)
+    return {
+        "items": items,
+        "one_client": one,
+        "capacity_rps": many["requests_per_second"],
+        "memory_mib": memory(own),
+        "swap": {"seconds": round(swap_s, 1), "non_2xx": swap["non_2xx"], "p99_ms": swap["p99_ms"]},
+    }
+
+
+class Asked:
+    """A server that is asked by a process of its own."""
+
+    def __init__(self, own: Settings, port: int, path: str, bodies: Path) -> None:
+        self._own, self._port, self._path, self._bodies = own, port, path, bodies
+
+    def open_loop(self, rate: float, seconds: float, connections: int) -> dict[str, Any]:
+        """At a rate, each latency from when it was due."""
+        return self._ask("--rate", str(rate), "--seconds", str(seconds), "--connections", str(connections))
+
+    def closed_loop(self, seconds: float, connections: int) -> dict[str, Any]:
+        """As fast as so many clients get answers."""
+        return self._ask("--rate", "0", "--seconds", str(seconds), "--connections", str(connections))
+
+    def _ask(self, *options: str) -> dict[str, Any]:
+        report = self._own.var / "load.json"
+        where = ("--port", str(self._port), "--path", self._path, "--bodies", str(self._bodies))
+        command = [sys.executable, "-m", "infra.load", "bodies", *where, *options, "--report", str(report)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise BenchError(
+                f"the load ended with {done.returncode}: {done.stdout[-500:]}{done.stderr[-500:]}"
+            )
+        told: dict[str, Any] = json.loads(report.read_text())
+        return told
+
+
+@contextmanager
+def flowing(own: Settings, plan: Plan) -> Iterator[None]:
+    """Catalog updates and shoppers' events flow while the body runs."""
+    stopped = threading.Event()
+    thread = threading.Thread(target=_update, args=(own, plan, stopped), daemon=True)
+    thread.start()
+    report = own.var / "events.json"
+    stream = ("stream", "--rate", str(plan.events), "--seconds", str(7200), "--report", str(report))
+    events = subprocess.Popen(
+        [sys.executable, "-m", "infra.load", *stream],
+        cwd=ROOT,
+        env={**_environment(own)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield
+        if events.poll() is not None or not thread.is_alive():
+            raise BenchError("events or updates ceased to flow")
+    finally:
+        stopped.set()
+        events.terminate()
+        events.wait(30)
+        thread.join(30)
+
+
+def _update(own: Settings, plan: Plan, stopped: threading.Event) -> None:
+    sender, clock, began = Sender(own), own.clock(), time.monotonic()
+    for number in count():
+        if stopped.wait(max(0.0, began + number / plan.updates - time.monotonic())):
+            break
+        item = (number * 7919) % plan.items
+        state = catalog.update(item, to_micros(clock.now()), 500 + number % 1000, in_stock=number % 3 > 0)
+        sender.send_raw(TOPICS.catalog, catalog.item_id(item), msgspec.json.encode(state))
+    sender.flush()
+
+
+def _environment(own: Settings) -> Mapping[str, str]:
+    from infra.stack.units import environment
+
+    return environment(own)
+
+
+def ready_again(own: Settings, stack: LocalStack) -> float:
+    """Seconds from a scorer's start to its readiness; the one that ran is stopped first."""
+    stack.down(["scorer"])
+    started = time.perf_counter()
+    stack.up(["scorer"])
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(f"{own.scorer_url}/readyz", trust_env=False, timeout=5).is_success:
+                return round(time.perf_counter() - started, 1)
+        except httpx.TransportError:
+            pass
+        time.sleep(0.05)
+    raise BenchError(f"the scorer was not ready within {READY_SECONDS:.0f} s")
+
+
+def wait_for_version(own: Settings, version: str) -> None:
+    """Wait until a snapshot serves."""
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        told = httpx.get(f"{own.scorer_url}/readyz", trust_env=False, timeout=10).json()
+        if told.get("snapshot_version") == version:
+            return
+        time.sleep(0.2)
+    raise BenchError(f"{version} did not come to serve within {READY_SECONDS:.0f} s")
+
+
+def warm_up(asked: Asked) -> None:
+    """What is loaded at the first request is not measured."""
+    asked.open_loop(20.0, 3, 2)
+
+
+def scorer_process(own: Settings) -> psutil.Process:
+    """The process that listens on the scorer's port."""
+    port = own.port("scorer")
+    for connection in psutil.net_connections("tcp"):
+        listens = connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
+        if listens and connection.pid is not None:
+            return psutil.Process(connection.pid)
+    raise BenchError(f"nothing listens on port {port}")
+
+
+def memory(own: Settings) -> int:
+    """Resident MiB of the scorer."""
+    return int(scorer_process(own).memory_info().rss) >> 20
+
+
+def stages(own: Settings) -> dict[str, tuple[float, float]]:
+    """Seconds and count so far of each stage, from the scorer's metrics."""
+    page = httpx.get(f"{own.scorer_url}/metrics", trust_env=False).text
+    name = "braid_scorer_stage_seconds"
+    found = {}
+    for stage in STAGES:
+        values = [
+            float(line.rsplit(" ", 1)[1])
+            for kind in ("sum", "count")
+            for line in page.splitlines()
+            if line.startswith(f'{name}_{kind}{{stage="{stage}"}}')
+        ]
+        found[stage] = (values[0], values[1])
+    return found
+
+
+def per_stage(
+    before: Mapping[str, tuple[float, float]], after: Mapping[str, tuple[float, float]]
+) -> dict[str, float]:
+    """Mean milliseconds of each stage between two looks."""
+    return {
+        stage: round(
+            (after[stage][0] - before[stage][0]) / max(after[stage][1] - before[stage][1], 1) * 1000, 3
+        )
+        for stage in STAGES
+    }
+
+
+def report_of(
+    plan: Plan, measured: Mapping[str, Any], growth: Sequence[Mapping[str, Any]], seconds: float
+) -> dict[str, Any]:
+    """The report, with what is promised and was not so."""
+    return {
+        **provenance(),
+        "peer": "FastAPI, Feast's SDK, FAISS HNSW, model.predict",
+        "plan": asdict(plan),
+        **measured,
+        "growth": list(growth),
+        "aims": AIMS,
+        "broken": broken(measured, growth),
+        "seconds": round(seconds, 1),
+    }
+
+
+def broken(measured: Mapping[str, Any], growth: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Requests that failed; a speed that falls short is reported, not a failure."""
+    legs = {"one client": measured["one_client"], "70 %": measured["at_70_percent"]}
+    legs |= {f"capacity, turn {n}": turn for n, turn in enumerate(measured["turns"])}
+    legs |= {f"{leg['items']:,} items": leg["one_client"] for leg in growth}
+    told = [f"{name}: {leg['non_2xx']} requests failed" for name, leg in legs.items() if leg["non_2xx"]]
+    return told + [
+        f"swap to {leg['items']:,} items: {leg['swap']['non_2xx']} requests failed"
+        for leg in growth
+        if leg["swap"]["non_2xx"]
+    ]

@@ -1,0 +1,48 @@
+"""Who is let in when more is asked than can be answered: the pages where shoppers buy come first.
+
+A request that waits makes all behind it wait. So beyond `SOFT` requests under way other pages than product, cart and checkout get the answer that
+nothing has to be read for (`overloaded` is its cause), and beyond `HARD` nobody is let in: 503, at once, with Retry-After.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+
+from contracts.policy import PlacementName
+from scorer.metrics import Metrics
+from scorer.problems import ProblemError
+
+FIRST: frozenset[PlacementName] = frozenset({"product", "cart", "checkout"})
+SOFT, HARD = 8, 64
+"""Requests under way in one worker. An answer takes some milliseconds of the one thread, so `SOFT` of them are some tens."""
+
+
+class Admission:
+    """Counts the requests under way."""
+
+    def __init__(self, metrics: Metrics, soft: int = SOFT, hard: int = HARD) -> None:
+        self._metrics, self._soft, self._hard = metrics, soft, hard
+        self.under_way = 0
+
+    @contextmanager
+    def let_in(self, placement: PlacementName) -> Iterator[bool]:
+        """Whether the request may have the full path, while it is under way.
+
+        Raises:
+            ProblemError: 503, there are too many.
+        """
+        if self.under_way >= self._hard:
+            self._metrics.shed.labels("refused").inc()
+            raise ProblemError(
+                HTTPStatus.SERVICE_UNAVAILABLE, f"{self.under_way} requests are under way; ask again"
+            )
+        whole = placement in FIRST or self.under_way < self._soft
+        if not whole:
+            self._metrics.shed.labels("light").inc()
+        self.under_way += 1
+        try:
+            yield whole
+        finally:
+            self.under_way -= 1
