@@ -8,7 +8,7 @@ from models import files
 from models.baselines.item_knn import score_knn
 from models.baselines.popularity import score_popularity
 from models.catalog import Catalog
-from models.decide.artifacts import QueryTower, tower_query
+from models.decide.tower import QueryTower, tower_query
 from models.embed import catalog_vectors
 from models.evaluation.cases import Floats
 from models.evaluation.ranking import Score

@@ -19,12 +19,7 @@ from contracts.expectations.written import PRICE_JUMP_FACTOR
 from contracts.settings import Settings
 from models.catalog import Catalog, read_catalog_at
 from models.changes import Update, changed, newest, read_updates
-from models.decide.artifacts import (
-    current_version,
-    forget_old,
-    open_snapshot,
-    replace_current,
-)
+from models.decide.artifacts import current_version, forget_old, open_snapshot, replace_current
 from models.embed import catalog_vectors
 from models.errors import ModelsError
 from models.publish import KEPT, no_vectors, snapshot_of, write_checked

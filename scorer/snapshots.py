@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from contracts.errors import BraidError
-from models.decide.artifacts import CURRENT, SnapshotError, current_version, open_served
+from models.decide.artifacts import CURRENT, current_version, open_served
 from models.decide.decide import question_of
 from models.decide.shelf import Served, Shelf
 from models.decide.shopper import Shopper
-from models.decide.snapshot import Snapshot
+from models.decide.snapshot import Snapshot, SnapshotError
 from models.decide.words import WORD_BUCKETS
 from scorer.metrics import Metrics
 from scorer.policies import Policies

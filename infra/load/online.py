@@ -13,6 +13,7 @@ from contracts.features import SESSION
 from contracts.online import decode_version, redis_key, version_field
 from contracts.settings import Settings
 from infra.simulator.live import LiveItem
+from models.decide.artifacts import open_snapshot
 
 SessionKey = tuple[str, str]
 EventsSeen = Callable[[Sequence[SessionKey]], list[int]]
@@ -48,10 +49,14 @@ def served_items(settings: Settings) -> list[LiveItem]:
     current = settings.serving / "current.json"
     try:
         version = json.loads(current.read_text())["version"]
-        items = json.loads((settings.serving / version / "items.json").read_text())
+        served = open_snapshot(settings.serving / version)
     except FileNotFoundError as error:
         raise LoadError(
             f"no snapshot serves yet ({error.filename}): run `python -m models publish`"
         ) from error
-    columns = (items["ids"], items["price_minor"], items["currency"], items["in_stock"])
-    return [LiveItem(i, price, currency) for i, price, currency, here in zip(*columns, strict=True) if here]
+    columns = (served.ids, served.price_minor, served.currency, served.in_stock)
+    return [
+        LiveItem(i, int(price), currency or "")
+        for i, price, currency, here in zip(*columns, strict=True)
+        if here
+    ]

@@ -19,15 +19,15 @@ import numpy as np
 import numpy.typing as npt
 
 from contracts.clock import to_rfc3339
-from contracts.errors import BraidError
 from contracts.policy import PLAIN, Policy
-from models.decide.blend import Blend
+from models.decide.blend import Blend, logarithmic
+from models.decide.columns import Coded, Texts
 from models.decide.layout import LAYOUT
-from models.decide.query import Query, Question, gather
+from models.decide.near import Near, read_index
 from models.decide.sessions import SessionIndex
 from models.decide.shelf import Served
-from models.decide.snapshot import Snapshot
-from models.decide.words import text_vector
+from models.decide.snapshot import Snapshot, SnapshotError
+from models.decide.tower import QueryTower, tower_query
 
 MANIFEST = "manifest.json"
 TOWER = "query_tower.tflite"
@@ -35,63 +35,28 @@ BLEND = "blend.json"
 SESSIONS = "sessions.npz"
 CURRENT = "current.json"
 STAGED = "staged-{cut_on}.json"
-ITEM_COLUMNS = {
-    "ids",
-    "titles",
-    "categories",
-    "brands",
-    "price_minor",
-    "currency",
-    "in_stock",
-    "campaigns",
-    "ships_in_days",
+ARRAYS = {
+    "price_minor": np.int64,
+    "in_stock": np.bool_,
+    "ships_in_days": np.int32,
+    "vectors": np.float32,
+    "word_vectors": np.float32,
+    "popularity": np.float32,
+    "neighbours": np.int32,
+    "scores": np.float32,
 }
-TOWER_INPUTS = ("item_vectors", "slot_kind", "text", "facts")
+"""Of a snapshot's arrays what they are stored as, each in a file of its own, which is mapped."""
+CODED = ("categories", "brands", "currency", "campaigns")
+NEAR = "near.faiss"
+FILES = {
+    "items.json",
+    NEAR,
+    "blend.json",
+    *(f"{name}.npy" for name in (*ARRAYS, *CODED, "titles", "title_ends")),
+}
+"""Without these a folder is no snapshot of this code."""
 
 Floats = npt.NDArray[np.float32]
-
-
-class SnapshotError(BraidError):
-    """A snapshot's files are missing or are not what its manifest says."""
-
-
-class QueryTower:
-    """The query tower in LiteRT on one thread; an instance is not to be shared between threads."""
-
-    def __init__(self, path: Path) -> None:
-        """Raises SnapshotError where the file takes other inputs."""
-        from ai_edge_litert.interpreter import Interpreter
-
-        self._interpreter = Interpreter(model_path=str(path), num_threads=1)
-        self._interpreter.allocate_tensors()
-        inputs = {_plain(entry["name"]): entry["index"] for entry in self._interpreter.get_input_details()}
-        if inputs.keys() != set(TOWER_INPUTS):
-            raise SnapshotError(f"{path} takes {sorted(inputs)}, not {sorted(TOWER_INPUTS)}: train anew")
-        self._inputs = [inputs[name] for name in TOWER_INPUTS]
-        self._output = self._interpreter.get_output_details()[0]["index"]
-
-    def __call__(self, *inputs: npt.NDArray[Any]) -> Floats:
-        """The query vector [64] of `TOWER_INPUTS`: [1, 80, 64], int32 [1, 80], [1, 64], [1, FACTS]."""
-        for index, value in zip(self._inputs, inputs, strict=True):
-            self._interpreter.set_tensor(index, value)
-        self._interpreter.invoke()
-        query: npt.NDArray[np.float32] = self._interpreter.get_tensor(self._output)[0]
-        return query
-
-
-def tower_query(tower: QueryTower, item_vectors: Floats, word_vectors: Floats) -> Query:
-    """What `decide` takes."""
-
-    def query(asked: Question) -> Floats:
-        text = text_vector(word_vectors, asked.words)
-        return tower(gather(item_vectors, asked.positions), asked.kinds[None], text[None], asked.facts[None])
-
-    return query
-
-
-def _plain(name: str) -> str:
-    """`text` of `serving_default_text:0`."""
-    return name.removeprefix("serving_default_").partition(":")[0]
 
 
 def write_snapshot(root: Path, snapshot: Snapshot, tower: bytes | None, made_at: datetime) -> str:
@@ -127,36 +92,39 @@ def open_snapshot(folder: Path) -> Snapshot:
         raise SnapshotError(
             f"{folder.name} is of another layout than this code reads: train and publish anew (python -m models train --start full)"
         )
-    contents = {name: _checked(folder / name, digest) for name, digest in manifest["files"].items()}
-    items = json.loads(contents["items.json"])
-    if lacking := ITEM_COLUMNS - items.keys():
+    for name, digest in manifest["files"].items():
+        _check(folder / name, digest)
+    if lacking := FILES - manifest["files"].keys():
         raise SnapshotError(
-            f"{folder.name} has no {sorted(lacking)} of its items: publish again (python -m models publish)"
+            f"{folder.name} has no {sorted(lacking)}: publish again (python -m models publish)"
         )
-    with np.load(io.BytesIO(contents["knn.npz"]), allow_pickle=False) as knn:
-        neighbours, scores = knn["neighbours"], knn["scores"]
+    items = json.loads((folder / "items.json").read_text())
+    arrays = {name: _mapped(folder / f"{name}.npy") for name in ARRAYS}
+
+    def coded(name: str) -> Coded:
+        return Coded(_mapped(folder / f"{name}.npy"), items[name])
+
+    popularity = logarithmic(arrays["popularity"])
+    near = Near(
+        arrays["vectors"],
+        popularity if len(arrays["vectors"]) else popularity[:0],
+        index=read_index(str(folder / NEAR)),
+    )
+    columns: dict[str, Any] = {**arrays, **{name: coded(name) for name in CODED}}
     return Snapshot(
-        ids=tuple(items["ids"]),
+        **columns,
+        ids=items["ids"],
         index={item: row for row, item in enumerate(items["ids"])},
-        titles=tuple(items["titles"]),
-        categories=tuple(items["categories"]),
-        brands=tuple(items["brands"]),
-        price_minor=tuple(items["price_minor"]),
-        currency=tuple(items["currency"]),
-        in_stock=np.array(items["in_stock"], bool),
-        campaigns=tuple(items["campaigns"]),
-        ships_in_days=np.array(items["ships_in_days"], np.int32),
-        vectors=_array(contents["item_vectors.npy"]),
-        word_vectors=_array(contents["word_vectors.npy"]),
-        popularity=_array(contents["popularity.npy"]),
-        neighbours=neighbours,
-        scores=scores,
-        sessions=read_sessions(contents[SESSIONS]),
+        titles=Texts(_mapped(folder / "titles.npy"), _mapped(folder / "title_ends.npy")),
+        sessions=SessionIndex(
+            **{part.name: _mapped(folder / f"sessions_{part.name}.npy") for part in fields(SessionIndex)}
+        ),
+        near=near,
         kind=manifest["kind"],
         version=manifest["version"],
         model_version=manifest["model_version"],
         cut_on=manifest["cut_on"],
-        blend=Blend(**json.loads(contents[BLEND])),
+        blend=Blend(**json.loads((folder / BLEND).read_bytes())),
     )
 
 
@@ -256,27 +224,20 @@ def _name(pointer: Path, version: str) -> None:
 
 
 def _files(snapshot: Snapshot, tower: bytes | None) -> dict[str, bytes]:
-    items = {
-        "ids": snapshot.ids,
-        "titles": snapshot.titles,
-        "categories": snapshot.categories,
-        "brands": snapshot.brands,
-        "price_minor": snapshot.price_minor,
-        "currency": snapshot.currency,
-        "in_stock": snapshot.in_stock.tolist(),
-        "campaigns": snapshot.campaigns,
-        "ships_in_days": snapshot.ships_in_days.tolist(),
+    coded = {name: Coded.of(getattr(snapshot, name)) for name in CODED}
+    titles = Texts.of(snapshot.titles)
+    items = {"ids": list(snapshot.ids), **{name: column.values for name, column in coded.items()}}
+    arrays = {name: np.asarray(getattr(snapshot, name), kind) for name, kind in ARRAYS.items()}
+    arrays |= {name: column.codes for name, column in coded.items()}
+    arrays |= {"titles": titles.letters, "title_ends": titles.ends}
+    arrays |= {
+        f"sessions_{part.name}": getattr(snapshot.sessions, part.name) for part in fields(SessionIndex)
     }
-    knn = io.BytesIO()
-    np.savez(knn, neighbours=snapshot.neighbours, scores=snapshot.scores)
     files = {
         "items.json": _json(items),
-        "item_vectors.npy": array_file(snapshot.vectors),
-        "word_vectors.npy": array_file(snapshot.word_vectors),
-        "popularity.npy": array_file(snapshot.popularity),
-        "knn.npz": knn.getvalue(),
-        SESSIONS: sessions_file(snapshot.sessions),
+        NEAR: snapshot.nearest().stored(),
         BLEND: _json(asdict(snapshot.blend)),
+        **{f"{name}.npy": array_file(array) for name, array in arrays.items()},
     }
     return files if tower is None else {**files, TOWER: tower}
 
@@ -315,23 +276,23 @@ def _manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def _checked(path: Path, digest: str) -> bytes:
+def _check(path: Path, digest: str) -> None:
     try:
-        content = path.read_bytes()
+        with path.open("rb") as content:
+            found = hashlib.file_digest(content, "sha256").hexdigest()
     except FileNotFoundError as error:
         raise SnapshotError(f"{path} is missing: publish again (python -m models publish)") from error
-    found = _sha256(content)
     if found != digest:
         raise SnapshotError(f"{path}: sha256 is {found}, the manifest says {digest}: publish again")
-    return content
 
 
-def _array(content: bytes) -> npt.NDArray[np.float32]:
-    array: npt.NDArray[np.float32] = np.load(io.BytesIO(content), allow_pickle=False)
-    return array
+def _mapped(path: Path) -> npt.NDArray[Any]:
+    """The array, its pages shared with whoever maps it too; an empty one cannot be mapped and is read."""
+    found: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return found
 
 
-def array_file(array: npt.NDArray[np.float32]) -> bytes:
+def array_file(array: npt.NDArray[Any]) -> bytes:
     """The array as a file of numpy's."""
     out = io.BytesIO()
     np.save(out, array, allow_pickle=False)

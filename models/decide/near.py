@@ -35,25 +35,31 @@ ROUNDS = 10
 class Near:
     """Searches float32[items, dim] `vectors` with float32[items] `popularity` beside them; by lists above `scanned` items."""
 
-    def __init__(self, vectors: Floats, popularity: Floats, scanned: int = SCANNED) -> None:
+    def __init__(
+        self,
+        vectors: Floats,
+        popularity: Floats,
+        scanned: int = SCANNED,
+        index: faiss.Index | None = None,
+    ) -> None:
+        """`index`: what `stored` gave of the same vectors; made here where there is none."""
         if vectors.shape[:1] != popularity.shape:
             raise ValueError(f"{len(vectors)} vectors, but the popularity of {len(popularity)} items")
         # One request is one thread's work: threads of a search would fight with other requests.
         faiss.omp_set_num_threads(1)
         self._vectors, self._popularity = vectors, popularity
-        width = -(-(vectors.shape[1] + 1) // LANES) * LANES
-        self._index = _scan(width) if len(vectors) <= scanned else _lists(width, len(vectors))
-        wide = np.zeros((len(vectors), width), np.float32)
-        wide[:, : vectors.shape[1]] = vectors
-        wide[:, vectors.shape[1]] = popularity
-        if len(wide):
-            self._index.train(wide)
-            self._index.add(wide)
-        self._centres = np.empty((0, width), np.float32)
+        self._index = _made(vectors, popularity, scanned) if index is None else index
+        if self._index.ntotal != len(vectors):
+            raise ValueError(f"{len(vectors)} vectors, but an index of {self._index.ntotal}")
+        self._centres = np.empty((0, self._index.d), np.float32)
         if isinstance(self._index, faiss.IndexIVF):
             self._centres = self._index.quantizer.reconstruct_n(0, self._index.nlist)
-            self._some = np.arange(0, len(wide), SAMPLED)
-            self._list_of = self._index.quantizer.search(wide[self._some], 1)[1][:, 0]
+            self._list_of = _lists_of(self._index)[::SAMPLED]
+
+    def stored(self) -> bytes:
+        """The index as a file of faiss's."""
+        found: bytes = faiss.serialize_index(self._index).tobytes()
+        return found
 
     @property
     def bytes(self) -> int:
@@ -97,7 +103,7 @@ class Near:
         return found
 
     def _in_lists(self, asked: Floats, selector: faiss.IDSelector, allowed: Mask, count: int) -> Ints:
-        passing = np.bincount(self._list_of[allowed[self._some]], minlength=len(self._centres)) * SAMPLED
+        passing = np.bincount(self._list_of[allowed[::SAMPLED]], minlength=len(self._centres)) * SAMPLED
         order = np.argsort(-(self._centres @ asked[0]))
         enough = int(np.searchsorted(np.cumsum(passing[order]), LOOKED_AT * count)) + 1
         for probes in (enough, len(order)):
@@ -107,6 +113,39 @@ class Near:
                 break
         items: Ints = found
         return items
+
+
+def read_index(path: str) -> faiss.Index:
+    """What `Near.stored` wrote; lists are mapped, a scan, which is small, is read.
+
+    Raises:
+        RuntimeError: it is no file of faiss's.
+    """
+    try:
+        return faiss.read_index(path, faiss.IO_FLAG_MMAP)
+    except RuntimeError:
+        return faiss.read_index(path)
+
+
+def _made(vectors: Floats, popularity: Floats, scanned: int) -> faiss.Index:
+    width = -(-(vectors.shape[1] + 1) // LANES) * LANES
+    index = _scan(width) if len(vectors) <= scanned else _lists(width, len(vectors))
+    wide = np.zeros((len(vectors), width), np.float32)
+    wide[:, : vectors.shape[1]] = vectors
+    wide[:, vectors.shape[1]] = popularity
+    if len(wide):
+        index.train(wide)
+        index.add(wide)
+    return index
+
+
+def _lists_of(index: faiss.IndexIVF) -> Ints:
+    """int32[items]: the list that each item lies in."""
+    found = np.empty(index.ntotal, np.int32)
+    for number in range(index.nlist):
+        if size := index.invlists.list_size(number):
+            found[faiss.rev_swig_ptr(index.invlists.get_ids(number), size)] = number
+    return found
 
 
 def _scan(width: int) -> faiss.Index:

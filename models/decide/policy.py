@@ -256,15 +256,11 @@ def _times(named: Sequence[str], since: int, now: int) -> dict[str, int]:
 
 def _rows_of(items: Items, snapshot: Snapshot) -> Ints:
     """The rows that a rule is about: those it names in its order, then those of its categories, brands and campaigns."""
-    campaigns = set(items.campaigns)
-    shown = (
-        [row for row, campaign in enumerate(snapshot.campaigns) if campaign in campaigns] if campaigns else []
-    )
     found = [
         *snapshot.rows_of(items.ids).tolist(),
         *snapshot.below(items.categories).tolist(),
         *snapshot.made_by(items.brands).tolist(),
-        *shown,
+        *(row for name in items.campaigns for row in snapshot.by_campaign.get(name, ())),
     ]
     return np.array(list(dict.fromkeys(found)), np.int32)
 

@@ -93,7 +93,7 @@ def by_vector(snapshot: Snapshot, vector: Floats) -> Best:
     """Nearest to one vector float32[dim]."""
 
     def best(allowed: Mask, count: int) -> Scored:
-        items = snapshot.near.best(vector, 0.0, allowed, max(count, RETRIEVED))
+        items = snapshot.nearest().best(vector, 0.0, allowed, max(count, RETRIEVED))
         return Scored(items, snapshot.vectors[items] @ vector).best(count)
 
     return best
@@ -120,7 +120,7 @@ def by_blend(snapshot: Snapshot, question: Question, vector: Floats) -> tuple[Be
         )
 
     def best(allowed: Mask, count: int) -> Scored:
-        near = snapshot.near.best(vector, popular, allowed, max(count, RETRIEVED))
+        near = snapshot.nearest().best(vector, popular, allowed, max(count, RETRIEVED))
         items = np.unique(np.concatenate([near, known, together.items, voted.items])).astype(np.int32)
         items = items[allowed[items]]
         scores: Floats = np.sum(list(said(items).values()), axis=0, dtype=np.float32)

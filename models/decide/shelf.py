@@ -45,7 +45,7 @@ class Shelf:
             snapshot.index,
             snapshot.in_stock.copy(),
             np.array(snapshot.price_minor, np.int64),
-            list(snapshot.currency),
+            [currency or "" for currency in snapshot.currency],
             np.full(len(snapshot.ids), cut_end, np.int64),
             cut_end,
         )

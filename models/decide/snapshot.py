@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from contracts.errors import BraidError
 from models.decide.blend import SERVED, Blend, logarithmic
+from models.decide.columns import Coded
 from models.decide.near import Near
 from models.decide.sessions import SessionIndex
 
 Kind = Literal["two_tower", "item_knn", "popularity"]
 CATEGORY_SEPARATOR = " > "
 KINDS: tuple[Kind, ...] = ("two_tower", "item_knn", "popularity")
+
+
+class SnapshotError(BraidError):
+    """A snapshot's files are missing or are not what its manifest says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +40,21 @@ class Snapshot:
         neighbours: int32[items, 50], -1 where there are fewer; `scores` float32[items, 50] beside it.
         sessions: past visits, where the champion is a two-tower.
         kind: what the champion is; `blend`: the weights of a two-tower's sources.
-        by_category: category path → positions int32 of the items that stand exactly there; `by_brand` likewise.
+        by_category: category path → positions int32 of the items that stand exactly there; `by_brand`, `by_campaign` likewise.
         logarithmic: float32[items], `popularity` as the blend takes it; `by_popularity` int32[items], the most popular first.
-        near: finds items by their vectors.
+        near: finds items by their vectors; see `nearest`.
         version: of this snapshot; `model_version`: of the champion in the registry; `cut_on`: YYYY-MM-DD.
     """
 
-    ids: tuple[str, ...]
+    ids: Sequence[str]
     index: dict[str, int]
-    titles: tuple[str, ...]
-    categories: tuple[str | None, ...]
-    brands: tuple[str | None, ...]
-    price_minor: tuple[int, ...]
-    currency: tuple[str, ...]
+    titles: Sequence[str]
+    categories: Sequence[str | None]
+    brands: Sequence[str | None]
+    price_minor: Sequence[int] | npt.NDArray[np.int64]
+    currency: Sequence[str | None]
     in_stock: npt.NDArray[np.bool_]
-    campaigns: tuple[str | None, ...]
+    campaigns: Sequence[str | None]
     ships_in_days: npt.NDArray[np.int32]
     vectors: npt.NDArray[np.float32]
     word_vectors: npt.NDArray[np.float32]
@@ -61,21 +67,28 @@ class Snapshot:
     model_version: str
     cut_on: str
     blend: Blend = SERVED
+    near: Near | None = field(default=None, repr=False, compare=False)
     by_category: dict[str, npt.NDArray[np.int32]] = field(init=False, repr=False, compare=False)
     by_brand: dict[str, npt.NDArray[np.int32]] = field(init=False, repr=False, compare=False)
+    by_campaign: dict[str, npt.NDArray[np.int32]] = field(init=False, repr=False, compare=False)
     logarithmic: npt.NDArray[np.float32] = field(init=False, repr=False, compare=False)
     by_popularity: npt.NDArray[np.int32] = field(init=False, repr=False, compare=False)
-    near: Near = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "by_category", _places(self.categories))
-        object.__setattr__(self, "by_brand", _places(self.brands))
+        object.__setattr__(self, "by_category", Coded.of(self.categories).places())
+        object.__setattr__(self, "by_brand", Coded.of(self.brands).places())
+        object.__setattr__(self, "by_campaign", Coded.of(self.campaigns).places())
         object.__setattr__(self, "logarithmic", logarithmic(self.popularity))
         order = np.argsort(-self.popularity, kind="stable").astype(np.int32)
         object.__setattr__(self, "by_popularity", order)
-        object.__setattr__(
-            self, "near", Near(self.vectors, self.logarithmic if len(self.vectors) else self.logarithmic[:0])
-        )
+
+    def nearest(self) -> Near:
+        """What finds items by their vectors: the one that was stored, else one that is made now."""
+        if self.near is None:
+            popularity = self.logarithmic if len(self.vectors) else self.logarithmic[:0]
+            object.__setattr__(self, "near", Near(self.vectors, popularity))
+        assert self.near is not None
+        return self.near
 
     def rows_of(self, ids: Iterable[str]) -> npt.NDArray[np.int32]:
         """Positions int32 of those of the items that are known, in their order."""
@@ -94,15 +107,6 @@ class Snapshot:
         """Positions int32 of the items of one of these brands."""
         found = [self.by_brand[brand] for brand in dict.fromkeys(brands) if brand in self.by_brand]
         return np.concatenate(found) if found else np.empty(0, np.int32)
-
-
-def _places(values: Iterable[str | None]) -> dict[str, npt.NDArray[np.int32]]:
-    """Where each value stands."""
-    found: dict[str, list[int]] = {}
-    for position, value in enumerate(values):
-        if value is not None:
-            found.setdefault(value, []).append(position)
-    return {value: np.array(positions, np.int32) for value, positions in found.items()}
 
 
 def _stands_below(path: str, category: str) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from models.catalog import item_features
-from models.decide.artifacts import QueryTower, tower_query
+from models.decide.tower import QueryTower, tower_query
 from models.evaluation.cases import Floats
 from models.evaluation.protocol import sample
 from models.evaluation.shop import Shop

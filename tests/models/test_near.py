@@ -61,7 +61,7 @@ def passing(share: float) -> np.ndarray:
 def test_a_filter_leaves_as_many_as_pass_it(shop: Snapshot, share: float):
     allowed = passing(share)
     query = shop.vectors[3]
-    found = shop.near.best(query, 0.7, allowed, RETRIEVED)
+    found = shop.nearest().best(query, 0.7, allowed, RETRIEVED)
     assert len(found) == len(set(found.tolist())) == min(RETRIEVED, allowed.sum())
     assert allowed[found].all()
     scores = np.where(allowed, shop.vectors @ query + 0.7 * shop.logarithmic, -np.inf)

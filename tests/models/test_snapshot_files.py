@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -9,9 +10,9 @@ import numpy as np
 import pytest
 
 from contracts.clock import from_micros
-from models.decide.artifacts import SnapshotError, current_version, open_snapshot, set_current, write_snapshot
+from models.decide.artifacts import current_version, open_snapshot, set_current, write_snapshot
 from models.decide.sessions import SessionIndex, session_index
-from models.decide.snapshot import Snapshot
+from models.decide.snapshot import Snapshot, SnapshotError
 
 EARLY, LATE = from_micros(0), from_micros(10**15)
 
@@ -43,7 +44,9 @@ def snapshot() -> Snapshot:
 
 
 def plain(value: object) -> object:
-    return asdict(value) if isinstance(value, SessionIndex) else value
+    if isinstance(value, SessionIndex):
+        return asdict(value)
+    return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
 
 
 def test_what_is_written_is_what_is_opened(tmp_path: Path, snapshot: Snapshot):
@@ -65,7 +68,9 @@ def test_the_same_content_is_the_same_version_and_bytes(tmp_path: Path, snapshot
     assert write_snapshot(tmp_path, dearer, b"tower", EARLY) != version
 
 
-@pytest.mark.parametrize("name", ["items.json", "item_vectors.npy", "popularity.npy", "knn.npz"])
+@pytest.mark.parametrize(
+    "name", ["items.json", "vectors.npy", "titles.npy", "near.faiss", "sessions_items.npy"]
+)
 def test_a_changed_or_missing_file_is_refused_by_name(tmp_path: Path, snapshot: Snapshot, name: str):
     folder = tmp_path / write_snapshot(tmp_path, snapshot, None, EARLY)
     content = bytearray((folder / name).read_bytes())

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from models.catalog import ItemFeatures, price_step
-from models.decide.artifacts import QueryTower
 from models.decide.facts import FACTS, OF_SESSION
 from models.decide.query import SLOTS
+from models.decide.tower import QueryTower
 from models.decide.words import (
     NO_WORD,
     WORD_BUCKETS,

@@ -13,11 +13,12 @@ import pytest
 
 from contracts.features import FeatureType
 from contracts.online import encode_value, feature_field, redis_key
-from models.decide.artifacts import SnapshotError, open_snapshot, set_current, write_snapshot
+from models.decide.artifacts import open_snapshot, set_current, write_snapshot
 from models.decide.blend import Blend
 from models.decide.facts import FACTS, OF_SESSION
 from models.decide.layout import LAYOUT
 from models.decide.query import SLOTS
+from models.decide.snapshot import SnapshotError
 from models.decide.words import WORD_BUCKETS, word_buckets
 from scorer.service import Options
 from tests.scorer.kit import NOW, PROJECT, Rows, Running, micros_ago, publish, scorer, snapshot, unique, until
@@ -47,7 +48,7 @@ def test_a_new_snapshot_takes_over(following: Running, serving: Path) -> None:
     assert following.recommend(visitor_id=unique("v"))["model_version"] == "knn-2"
 
 
-@pytest.mark.parametrize("damage", ["item_vectors.npy", "items.json", "knn.npz", "manifest.json"])
+@pytest.mark.parametrize("damage", ["vectors.npy", "items.json", "scores.npy", "near.faiss", "manifest.json"])
 def test_a_damaged_snapshot_is_refused(following: Running, serving: Path, damage: str) -> None:
     good = look(following)
     version = write_snapshot(serving, snapshot(model_version="knn-2"), None, NOW)
