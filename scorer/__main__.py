@@ -28,8 +28,12 @@ LOGGING = {
 }
 
 
+DRAIN_SECONDS = 1.0
+"""So long it still answers after it said that it is stopping: a balancer looks more often."""
+
+
 async def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; then requests under way end and records are delivered."""
+    """Serve until SIGTERM or SIGINT; then nobody is sent here any more, requests under way end, and records are delivered."""
     async with running(Options.of(settings)) as service:
         server = Server(
             create_app(service),
@@ -41,8 +45,13 @@ async def serve(settings: Settings) -> None:
             log_dictconfig=LOGGING,
         )
         loop = asyncio.get_running_loop()
+
+        def stop() -> None:
+            service.closing.set()
+            loop.call_later(DRAIN_SECONDS, server.stop)
+
         for name in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(name, server.stop)
+            loop.add_signal_handler(name, stop)
         await server.serve()
 
 

@@ -72,9 +72,13 @@ class Service:
     ingest: Ingest
     shop: bool
     """Whether `/shop` is open."""
+    closing: asyncio.Event
+    """Set when it is about to stop: it answers on, but whoever asks `/readyz` sends nobody here any more."""
 
     async def missing(self) -> list[str]:
         """What keeps it from serving fully; empty when it is ready."""
+        if self.closing.is_set():
+            return ["it is stopping"]
         redis = await self.store.ping()
         kafka = await asyncio.to_thread(self.events.reach, REACH_SECONDS)
         found = [] if self.follower.serving else [self.follower.missing]
@@ -111,6 +115,7 @@ async def running(options: Options) -> AsyncIterator[Service]:
             ),
             Ingest(events, options.clock, metrics, new_id, options.delivery_seconds),
             options.shop,
+            asyncio.Event(),
         )
     finally:
         following.cancel()

@@ -95,13 +95,13 @@ class Snapshot:
         return np.array([self.index[item] for item in ids if item in self.index], np.int32)
 
     def below(self, categories: Collection[str]) -> npt.NDArray[np.int32]:
-        """Positions int32 of the items in one of these categories (paths), or in one below it."""
+        """Positions int32 of the items in one of these categories (paths), or in one below it; they ascend."""
         found = [
             positions
             for path, positions in self.by_category.items()
             if any(_stands_below(path, category) for category in categories)
         ]
-        return np.concatenate(found) if found else np.empty(0, np.int32)
+        return np.sort(np.concatenate(found)) if found else np.empty(0, np.int32)
 
     def made_by(self, brands: Collection[str]) -> npt.NDArray[np.int32]:
         """Positions int32 of the items of one of these brands."""

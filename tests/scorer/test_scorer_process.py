@@ -38,6 +38,9 @@ def test_it_serves_and_stops(stack: LocalStack, settings: Settings, tmp_path: Pa
             assert second.returncode != 0
             assert str(own.port("scorer")) in errors
         process.send_signal(signal.SIGTERM)
+        # It answers on, and says that it is stopping.
+        wait_until_stopping(client)
+        assert client.post("/v1/placements/home:recommend", json={"visitor_id": unique("v")}).is_success
         assert process.wait(timeout=60) == 0
 
 
@@ -80,6 +83,13 @@ def started(settings: Settings) -> Iterator[subprocess.Popen[str]]:
         if process.poll() is None:
             process.kill()
         process.communicate()
+
+
+def wait_until_stopping(client: httpx.Client) -> None:
+    deadline = time.monotonic() + 10
+    while client.get("/readyz").status_code == 200:
+        assert time.monotonic() < deadline
+    assert client.get("/readyz").json()["missing"] == ["it is stopping"]
 
 
 def wait_until_ready(process: subprocess.Popen[str], client: httpx.Client) -> None:
