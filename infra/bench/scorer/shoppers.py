@@ -40,7 +40,7 @@ Fields = dict[bytes, bytes]
 def write_shoppers(settings: Settings, shoppers: int, items: int, seed: int = 0) -> int:
     """Write them; how many hashes."""
     chance, project = Random(seed), settings.feast_project
-    contents = [_contents(Random(chance.random()), items) for _ in range(DIFFERENT)]
+    contents = [contents_of(Random(chance.random()), items) for _ in range(DIFFERENT)]
     written = 0
     with Redis.from_url(settings.redis_url) as redis:
         redis.hset(progress_key(project), PARTITIONS, "0")
@@ -85,7 +85,7 @@ def _hashes(number: int, contents: Mapping[str, Fields]) -> list[tuple[dict[str,
     return found
 
 
-def _contents(chance: Random, items: int) -> dict[str, Fields]:
+def contents_of(chance: Random, items: int) -> dict[str, Fields]:
     """Each view's fields of one shopper, who likes some clusters of the catalog."""
     liked = [chance.randrange(items) for _ in range(4)]
 
