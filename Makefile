@@ -5,7 +5,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 PYTHON := .venv/bin/python
 
-.PHONY: help setup up down status demo parity data-faults bench-batch bench-features bench-stream bench-retrieval bench-scorer chaos evaluate-quick evaluate evaluate-final test prove contracts-check lint clean
+.PHONY: help setup up down status demo parity data-faults bench-batch bench-features bench-stream bench-retrieval bench-scorer chaos evaluate-quick evaluate evaluate-final test test-long prove contracts-check lint clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name what; do printf '  make %-15s %s\n' "$$name" "$$what"; done
@@ -63,7 +63,10 @@ evaluate-final: setup ## what `evaluate` chose, on the shop's September; each op
 test: setup lint ## every check: style, types, imports, then the tests with the real servers
 	@$(PYTHON) -m pytest
 
-prove: demo parity data-faults bench-batch bench-features bench-stream bench-retrieval bench-scorer chaos evaluate ## the long proofs; each writes a report under var/reports
+test-long: setup ## the tests that take minutes each: more workers, all state lost (about ten minutes)
+	@$(PYTHON) -m pytest -m long
+
+prove: test-long demo parity data-faults bench-batch bench-features bench-stream bench-retrieval bench-scorer chaos evaluate ## the long proofs; each writes a report under var/reports
 
 contracts-check: ## the wire's schemas against the newest ones released
 	@$(PYTHON) -m contracts.compat

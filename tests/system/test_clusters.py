@@ -23,6 +23,7 @@ from infra.stack.spark import WORKERS, master_state, master_url, worker_state
 from tests.flink_jobs.kit import Tail, unique, wait_for
 from tests.system.stream_load import all_arrived, check_exact, kill, load, some_rows
 
+pytestmark = pytest.mark.long
 FIRST, LAST = date(2011, 8, 1), date(2011, 8, 2)
 SHOP = ShopParameters(seed=6, items=60, shoppers=80, sessions_per_day=60, first_day=FIRST)
 SPARK_UNITS = ["spark-master", *(f"spark-worker-{number}" for number in WORKERS)]

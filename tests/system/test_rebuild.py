@@ -22,7 +22,11 @@ from tests.flink_jobs.kit import START, items, send, wire
 from tests.scorer.kit import publish, snapshot
 from tests.system.test_consent import TODAY, USER_ID, write_tables
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.filterwarnings("ignore::RuntimeWarning")]
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.timeout(600),
+    pytest.mark.filterwarnings("ignore::RuntimeWarning"),
+]
 VISITORS = 20
 
 
