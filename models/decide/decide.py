@@ -67,10 +67,12 @@ def decide(served: Served, shopper: Shopper, name: PlacementName, count: int, at
     allowed = np.ones(len(served.snapshot.ids), bool)
     for _, rows in kept_back(served, shopper, page):
         allowed[rows] = False
-    level, cause, tiers = _tiers(served, shopper, page, allowed, wanted)
-    pool = Pool.of([(found.items, found.scores) for _, found in tiers])
     less = served.snapshot.rows_of(shopper.less_items if shopper.consent_granted else ())
-    picks = arrange(page, served.snapshot, pool, Wishes(shopper.campaign, less), wanted)
+    wishes = Wishes(shopper.campaign, less)
+    pooled = max(wanted, POOL) if page.arranges(wishes) else wanted
+    level, cause, tiers = _tiers(served, shopper, page, allowed, pooled)
+    pool = Pool.of([(found.items, found.scores) for _, found in tiers])
+    picks = arrange(page, served.snapshot, pool, wishes, wanted)
     results = [_result(served.snapshot, tiers, pool, pick) for pick in picks]
     parts = [partial(_parts, tiers, pool, pick) for pick in picks]
     return Decided(results, Degraded(level=level, rung=RUNGS[level], cause=cause), parts)
@@ -106,12 +108,10 @@ Tier = tuple[Ranking, Scored]
 
 
 def _tiers(
-    served: Served, shopper: Shopper, page: Page, allowed: Mask, wanted: int
+    served: Served, shopper: Shopper, page: Page, allowed: Mask, count: int
 ) -> tuple[int, str | None, list[Tier]]:
     """The rung that was stood on and why, and the candidates: complements where they are asked for, the ranking's, and popular ones."""
     snapshot, query = served.snapshot, served.query
-    arranged = page.arranges or bool(shopper.less_items)
-    count = max(wanted, POOL) if arranged else wanted
     ranking = _rank(snapshot, shopper, query)
     found = ranking.best(allowed, count)
     if not len(found) and ranking.source not in (RUNGS[CONTEXTUAL], RUNGS[POPULAR]):
@@ -123,11 +123,11 @@ def _tiers(
     tiers = [(ranking, found)]
     if page.placement.complements and (beside := complements(snapshot, _cart_of(shopper))) is not None:
         tiers.insert(0, (beside, beside.best(allowed, count)))
-    if len(found) < wanted or arranged:
+    if len(found) < count:
         left = allowed.copy()
         left[found.items] = False
         fill = popular(snapshot, ranking.level, ranking.cause)
-        tiers.append((fill, fill.best(left, wanted)))
+        tiers.append((fill, fill.best(left, count - len(found))))
     pinned = [rows[allowed[rows]] for _, rows in page.of("pin")]
     if pinned:
         fill = popular(snapshot, ranking.level, ranking.cause)

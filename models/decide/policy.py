@@ -40,13 +40,12 @@ class Page:
         """The rules of some kinds."""
         return ((rule, rows) for rule, rows in self.rules if rule.kind in kinds)
 
-    @property
-    def arranges(self) -> bool:
+    def arranges(self, wishes: Wishes) -> bool:
         """Whether the order may be another than the relevance's."""
         place = self.placement
-        return bool(
-            place.diversity or place.novelty or place.campaign or place.per_category or place.per_brand
-        ) or any(rule.kind != "block" for rule, _ in self.rules)
+        asked = len(wishes.less) or (place.campaign and wishes.campaign)
+        ruled = place.diversity or place.novelty or place.per_category or place.per_brand
+        return bool(asked or ruled) or any(rule.kind != "block" for rule, _ in self.rules)
 
 
 @dataclass(frozen=True, slots=True)
