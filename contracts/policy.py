@@ -17,6 +17,7 @@ placements = ["product"]
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias, get_args
 
@@ -152,9 +153,29 @@ def _wrong_placements(policy: Policy) -> list[str]:
 def _wrong_rules(policy: Policy) -> list[str]:
     names = [rule.name for rule in policy.rules]
     told = [f"two rules are called {name!r}" for name in sorted({n for n in names if names.count(n) > 1})]
+    pins = [rule for rule in policy.rules if rule.kind == "pin"]
+    told += [
+        f"rules {one.name!r} and {other.name!r} pin to one place"
+        for one, other in combinations(pins, 2)
+        if one.position == other.position and not _naive(one) and not _naive(other) and _meet(one, other)
+    ]
     for rule in policy.rules:
         told += [f"rule {rule.name!r}: {what}" for what in _wrong_with(rule)]
     return told
+
+
+def _naive(rule: Rule) -> bool:
+    return any(at is not None and at.tzinfo is None for at in (rule.since, rule.until))
+
+
+def _meet(one: Rule, other: Rule) -> bool:
+    """Whether both hold at some place and moment."""
+    places = set(one.placements or PLACEMENTS) & set(other.placements or PLACEMENTS)
+    bounds = [
+        first.since is None or second.until is None or first.since < second.until
+        for first, second in ((one, other), (other, one))
+    ]
+    return bool(places) and all(bounds)
 
 
 def _wrong_with(rule: Rule) -> list[str]:
@@ -166,7 +187,7 @@ def _wrong_with(rule: Rule) -> list[str]:
     if (rule.kind in ("boost", "bury")) != (rule.weight is not None):
         told.append("boost and bury have a weight, and no other rule has")
     times = [at for at in (rule.since, rule.until) if at is not None]
-    if any(at.tzinfo is None for at in times):
+    if _naive(rule):
         told.append("give since and until with a zone, as 2011-09-01T00:00:00Z")
     elif len(times) == 2 and times[0] >= times[1]:
         told.append("since is not before until")

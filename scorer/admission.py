@@ -15,8 +15,9 @@ from scorer.metrics import Metrics
 from scorer.problems import ProblemError
 
 FIRST: frozenset[PlacementName] = frozenset({"product", "cart", "checkout"})
-SOFT, HARD = 8, 64
-"""Requests under way in one worker. An answer takes some milliseconds of the one thread, so `SOFT` of them are some tens."""
+SOFT, HARD = 6, 16
+"""Requests under way in one worker. An answer takes some milliseconds of the one thread: `HARD` of them must be less than the time that a
+read of Redis is given (`store.READ_BUDGET_SECONDS`), else answers that lie there already would pass for a Redis that is silent."""
 
 
 class Admission:

@@ -20,10 +20,10 @@ import msgspec
 
 from contracts.errors import BraidError
 from contracts.policy import PlacementName
-from scorer.problems import ProblemDetails
 from scorer.wire import (
     EventsAnswer,
     ExplainAnswer,
+    ProblemDetails,
     RankAnswer,
     RankRequest,
     RecommendAnswer,
@@ -107,9 +107,9 @@ class Client:
             raise ScorerError(
                 f"{self._http.base_url}{path.lstrip('/')}: {type(error).__name__}: {error}"
             ) from error
-        if got.is_success:
-            return msgspec.json.decode(got.content, type=gives)
         try:
+            if got.is_success:
+                return msgspec.json.decode(got.content, type=gives)
             problem = msgspec.json.decode(got.content, type=ProblemDetails)
         except msgspec.MsgspecError:
             raise ScorerError(f"{path}: {got.status_code} {got.reason_phrase}") from None

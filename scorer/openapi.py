@@ -10,11 +10,12 @@ from fastapi.openapi.utils import get_openapi
 
 from contracts.columns import json_schema
 from contracts.events import EVENT_FIELDS, ITEM_FIELDS
-from scorer.problems import MEDIA_TYPE, ProblemDetails
+from scorer.problems import MEDIA_TYPE
 from scorer.wire import (
     EventsAnswer,
     ExplainAnswer,
     Health,
+    ProblemDetails,
     RankAnswer,
     RankRequest,
     Readiness,

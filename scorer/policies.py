@@ -20,17 +20,22 @@ class Policies:
         """Raises PolicyError: a scorer does not start without one."""
         self._path, self._metrics = path, metrics
         self._stamp: Stamp | None = stamp_of(path)
+        self._coming: Stamp | None = None
         self.policy: Policy = read_policy(path)
 
     def look(self) -> bool:
-        """Read the file again if it changed since the last look; whether another policy holds now."""
+        """Read the file again if it changed, and did not change since the last look: whoever edits it in place may be half done.
+
+        Whether another policy holds now.
+        """
         stamp = stamp_of(self._path)
-        if stamp == self._stamp:
+        settled, self._coming = stamp == self._coming, stamp
+        if stamp == self._stamp or not settled:
             return False
         self._stamp = stamp
         try:
             policy = read_policy(self._path)
-        except PolicyError as error:
+        except (PolicyError, RecursionError) as error:
             self._metrics.policies_refused.inc()
             LOG.error("policy refused; the last good one stays", extra={"cause": str(error)})
             return False

@@ -12,18 +12,10 @@ import msgspec
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
+from scorer.wire import ProblemDetails
+
 MEDIA_TYPE = "application/problem+json"
 LOG = logging.getLogger("scorer")
-
-
-class ProblemDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """RFC 9457; `missing` names what a service that is not ready waits for."""
-
-    title: str
-    status: int
-    detail: str
-    instance: str | None = None
-    missing: list[str] = []
 
 
 class ProblemError(Exception):

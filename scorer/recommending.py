@@ -15,7 +15,7 @@ from confluent_kafka import KafkaError
 
 from contracts.clock import Clock, from_micros, to_micros, to_rfc3339
 from contracts.decisions import Context, Decision, Plain, Result, derived_of
-from contracts.policy import Placement, PlacementName
+from contracts.policy import Placement, PlacementName, placement_named
 from contracts.settings import TOPICS
 from models.decide.decide import Decided, decide, withheld_counts
 from models.decide.shelf import Served
@@ -63,6 +63,7 @@ class Ask:
 class Made:
     """One decision with all that it was made of."""
 
+    serving: Served
     offset: list[int]
     facts: Known
     shopper: Shopper
@@ -90,15 +91,8 @@ class Recommender:
             ProblemError: more items are wanted than the placement shows, nothing was published yet, or too many ask at once.
         """
         began = perf_counter()
-        with self.admission.let_in(placement) as whole:
-            serving = self._serving()
-            count = _count(placement, serving.rules.policy.at(placement), request)
-            made = await self._made(serving, placement, request, count, whole=whole)
-        with self.metrics.stage("record"):
-            self._record(made.decision)
-        answer = _answer(made, serving)
-        took_ms = round((perf_counter() - began) * 1000, 3)
-        return msgspec.structs.replace(answer, took_ms=took_ms)
+        made = await self._admitted(placement, request)
+        return self._recorded(made, began)
 
     async def rank(self, placement: PlacementName, request: RankRequest) -> RankAnswer:
         """The request's items in order, recorded as a decision.
@@ -119,24 +113,27 @@ class Recommender:
         Raises:
             ProblemError: as `recommend`.
         """
-        serving = self._serving()
-        count = _count(placement, serving.rules.policy.at(placement), request)
-        made = await self._made(serving, placement, request, count)
-        page = serving.rules.page(placement, from_micros(made.decision.decided_at))
-        return ExplainAnswer(
-            placement=placement,
-            results=[
-                ExplainedItem(**msgspec.structs.asdict(_item(result, serving)), parts=dict(parts()))
-                for result, parts in zip(made.decided.results, made.decided.parts, strict=True)
-            ],
-            model_version=made.decision.model_version,
-            snapshot_version=serving.snapshot.version,
-            degraded=made.decision.degraded,
-            features=_states(made),
-            rows=made.decision.rows,
-            derived=made.decision.derived,
-            withheld=withheld_counts(serving, made.shopper, page),
-        )
+        return _explained(await self._admitted(placement, request))
+
+    async def both(
+        self, placement: PlacementName, request: RecommendRequest
+    ) -> tuple[RecommendAnswer, ExplainAnswer]:
+        """One decision as `recommend` answers and records it, and as `explain` tells of it; raises as `recommend`."""
+        began = perf_counter()
+        made = await self._admitted(placement, request)
+        return self._recorded(made, began), _explained(made)
+
+    async def _admitted(self, placement: PlacementName, request: RecommendRequest) -> Made:
+        with self.admission.let_in(placement) as whole:
+            serving = self._serving()
+            count = _count(placement, serving.rules.policy.at(placement), request)
+            return await self._made(serving, placement, request, count, whole=whole)
+
+    def _recorded(self, made: Made, began: float) -> RecommendAnswer:
+        with self.metrics.stage("record"):
+            self._record(made.decision)
+        answer = _answer(made)
+        return msgspec.structs.replace(answer, took_ms=round((perf_counter() - began) * 1000, 3))
 
     def _serving(self) -> Served:
         serving = self.follower.serving
@@ -159,7 +156,7 @@ class Recommender:
         offset = self.catalog.offset
         now = self.clock.now()
         with self.metrics.stage("rows"):
-            facts = await self._known(request, to_micros(now)) if whole else failed(OVERLOADED, request)
+            facts = await self._known(request, to_micros(now)) if whole else _light(request)
         ask = Ask(self.new_id(), to_micros(now), placement, request)
         with self.metrics.stage("derive"):
             derived = self._derived(ask, facts)
@@ -169,7 +166,7 @@ class Recommender:
         with self.metrics.stage("decide"):
             decided = self._decide(serving, shopper, placement, count, now)
         decision = _decision(ask, serving.snapshot.model_version, facts, decided, derived)
-        return Made(offset, facts, shopper, decided, decision)
+        return Made(serving, offset, facts, shopper, decided, decision)
 
     async def _known(self, request: RecommendRequest, now_micros: int) -> Known:
         keys = keys_of(request)
@@ -258,8 +255,8 @@ def _count(name: PlacementName, place: Placement, request: RecommendRequest) -> 
     return count
 
 
-def _answer(made: Made, serving: Served) -> RecommendAnswer:
-    decision = made.decision
+def _answer(made: Made) -> RecommendAnswer:
+    decision, serving = made.decision, made.serving
     return RecommendAnswer(
         decision_id=decision.decision_id,
         attribution_token=f"{decision.placement}.{decision.decision_id}",
@@ -272,6 +269,32 @@ def _answer(made: Made, serving: Served) -> RecommendAnswer:
         catalog_offset=made.offset,
         took_ms=0.0,
     )
+
+
+def _explained(made: Made) -> ExplainAnswer:
+    decision, decided, serving = made.decision, made.decided, made.serving
+    name = placement_named(decision.placement)
+    page = serving.rules.page(name, from_micros(decision.decided_at))
+    return ExplainAnswer(
+        placement=name,
+        results=[
+            ExplainedItem(**msgspec.structs.asdict(_item(result, serving)), parts=dict(parts()))
+            for result, parts in zip(decided.results, decided.parts, strict=True)
+        ],
+        model_version=decision.model_version,
+        snapshot_version=serving.snapshot.version,
+        degraded=decision.degraded,
+        features=_states(made),
+        rows=decision.rows,
+        derived=decision.derived,
+        withheld=withheld_counts(serving, made.shopper, page),
+    )
+
+
+def _light(request: RecommendRequest) -> Known:
+    """Nothing is read for it and no model runs: what is similar to the product's page, or popular."""
+    facts = failed(OVERLOADED, request)
+    return replace(facts, shopper=replace(facts.shopper, search_term=None, interests=()))
 
 
 def _states(made: Made) -> FeatureStates:

@@ -54,7 +54,7 @@ class Follower:
 
     async def look(self) -> None:
         """Take the policy if it changed, and open what is current if the pointer did since the last look."""
-        if self._policies.look() and self.serving is not None:
+        if await asyncio.to_thread(self._policies.look) and self.serving is not None:
             self.serving = await asyncio.to_thread(self.serving.under, self._policies.policy)
         stamp = stamp_of(self._folder / CURRENT)
         if stamp is None or stamp == self._stamp:

@@ -9,9 +9,9 @@ Stamp: TypeAlias = tuple[int, int, int]
 
 
 def stamp_of(path: Path) -> Stamp | None:
-    """Another one after each change; None where there is no file."""
+    """Another one after each change; None where no file can be looked at."""
     try:
         stat = path.stat()
-    except FileNotFoundError:
+    except OSError:
         return None
     return stat.st_ino, stat.st_mtime_ns, stat.st_size

@@ -189,3 +189,13 @@ class Readiness(msgspec.Struct, frozen=True, kw_only=True):
     status: str
     snapshot_version: str
     model_version: str
+
+
+class ProblemDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """RFC 9457; `missing` names what a service that is not ready waits for."""
+
+    title: str
+    status: int
+    detail: str
+    instance: str | None = None
+    missing: list[str] = []

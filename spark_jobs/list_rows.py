@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from models.decide.artifacts import open_served
 from models.decide.decide import decide
 from models.decide.shelf import Served
 from spark_jobs.consent_times import granted
-from spark_jobs.shoppers import shopper_of
+from spark_jobs.shoppers import SAID, shopper_of
 
 PLACEMENT: PlacementName = "email"
 LIST_SCHEMA = pa.schema(
@@ -33,6 +33,7 @@ LIST_SCHEMA = pa.schema(
     ]
 )
 PURPOSES = ("email", "personalization")
+USER_KEY = "user:"
 
 
 def consenting(users: DataFrame, people: DataFrame) -> DataFrame:
@@ -47,11 +48,26 @@ def consenting(users: DataFrame, people: DataFrame) -> DataFrame:
     return users.join(known.agg(F.min(allowed).alias("allowed")).where("allowed"), "user_id", "left_semi")
 
 
+def with_said(users: DataFrame, shoppers: DataFrame | None, cut: date) -> DataFrame:
+    """The users with `SAID` of the newest row of each at the cut, as the store would have it: the newest choice's first.
+
+    Args:
+        shoppers: `gold_shopper_features`; None where the table is not there yet.
+    """
+    if shoppers is None:
+        return users.withColumns({name: F.lit(None).cast("array<string>") for name in SAID})
+    of_users = shoppers.where((F.col("cut_on") <= F.lit(cut)) & F.col("shopper_id").startswith(USER_KEY))
+    newest = F.struct("consent_changed_at", "event_timestamp", "events_seen")
+    rows = of_users.groupBy("shopper_id").agg(F.max_by(F.struct(*SAID), newest).alias("said"))
+    said = rows.select(F.substring("shopper_id", len(USER_KEY) + 1, 1000).alias("user_id"), "said.*")
+    return users.join(said, "user_id", "left")
+
+
 def lists(shoppers: DataFrame, snapshot: Path, policy: Policy, at: datetime) -> DataFrame:
     """`LIST_SCHEMA`: the best items of each shopper.
 
     Args:
-        shoppers: `shoppers.COLUMNS`, `vector`, `vector_model`.
+        shoppers: `shoppers.COLUMNS`, `SAID`, `vector`, `vector_model`.
         snapshot: the folder that serves; each task opens (and checks) it once.
         at: when the cut is published, the moment that the lists are of.
     """

@@ -71,6 +71,7 @@ def _shoppers(run: Run, model_version: str) -> DataFrame:
     )
     people = consent_times.person_times(chosen(at_once), silver.where(f"cut_on <= DATE'{run.cut}'"))
     asked = list_rows.consenting(users.where(cut), people).select(*COLUMNS)
+    asked = list_rows.with_said(asked, run.read("gold_shopper_features"), run.cut)
     vectors = run.read("gold_user_embeddings")
     if vectors is None:
         empty = F.lit(None)

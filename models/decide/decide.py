@@ -128,7 +128,9 @@ def _tiers(
         left[found.items] = False
         fill = popular(snapshot, ranking.level, ranking.cause)
         tiers.append((fill, fill.best(left, count - len(found))))
-    pinned = [rows[allowed[rows]] for _, rows in page.of("pin")]
+    pins = [rows for _, rows in page.of("pin")]
+    # The others can take all but one of a pin's first items.
+    pinned = [rows[allowed[rows]][: len(pins)] for rows in pins]
     if pinned:
         fill = popular(snapshot, ranking.level, ranking.cause)
         rows = np.array(list(dict.fromkeys(np.concatenate(pinned).tolist())), np.int32)

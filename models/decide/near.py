@@ -45,8 +45,6 @@ class Near:
         """`index`: what `stored` gave of the same vectors; made here where there is none."""
         if vectors.shape[:1] != popularity.shape:
             raise ValueError(f"{len(vectors)} vectors, but the popularity of {len(popularity)} items")
-        # One request is one thread's work: threads of a search would fight with other requests.
-        faiss.omp_set_num_threads(1)
         self._vectors, self._popularity = vectors, popularity
         self._index = _made(vectors, popularity, scanned) if index is None else index
         if self._index.ntotal != len(vectors):
@@ -74,6 +72,8 @@ class Near:
             query: float32[dim].
             allowed: bool[items].
         """
+        # One request is one thread's work, and the number of threads is the calling thread's own: others would fight with other requests.
+        faiss.omp_set_num_threads(1)
         passing = int(np.count_nonzero(allowed))
         count = min(count, passing)
         if count <= 0:
@@ -122,9 +122,15 @@ def read_index(path: str) -> faiss.Index:
         RuntimeError: it is no file of faiss's.
     """
     try:
-        return faiss.read_index(path, faiss.IO_FLAG_MMAP)
+        index = faiss.read_index(path, faiss.IO_FLAG_MMAP)
     except RuntimeError:
         return faiss.read_index(path)
+    if isinstance(index, faiss.IndexIVF):
+        lists = faiss.downcast_InvertedLists(index.invlists)
+        if isinstance(lists, faiss.OnDiskInvertedLists):
+            # Each search would start threads that read ahead what lies in memory.
+            lists.prefetch_nthread = 0
+    return index
 
 
 def _made(vectors: Floats, popularity: Floats, scanned: int) -> faiss.Index:

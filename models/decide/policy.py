@@ -5,12 +5,12 @@ rules ─► rows of the snapshot, once a snapshot     withheld(page, …) ─�
 candidates in tiers (complements, champion, popular) ─► arrange(page, …) ─► pins, boosts, novelty, MMR, caps ─► picks
 ```
 Within a tier the most relevant candidate counts 1 and the least 0, and a tier counts 1 more than the next: so a weight means the same
-whatever retrieved the candidates, and a boost below 1 leaves what only fills the list behind. Of equals the pool's first stands first.
+whatever retrieved the candidates, and what only fills the list needs a boost of 1 to pass the least of the champion's. Of equals the pool's first stands first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Self
@@ -20,6 +20,7 @@ import numpy as np
 from contracts.clock import to_micros
 from contracts.features import DAY_MICROS, named_in
 from contracts.policy import PLAIN, Items, Placement, PlacementName, Policy, Rule
+from models.decide.columns import Coded
 from models.decide.scored import Floats, Ints
 from models.decide.snapshot import Snapshot
 
@@ -140,21 +141,20 @@ def arrange(page: Page, snapshot: Snapshot, pool: Pool, wishes: Wishes, count: i
     values = pool.values.copy()
     moved: dict[int, list[str]] = {}
     place = page.placement
-    places = {row: at for at, row in enumerate(pool.items.tolist())}
 
-    def add(rows: Sequence[int], weight: float, why: str) -> None:
-        for at in (places[row] for row in rows if row in places):
+    def add(rows: Ints, weight: float, why: str) -> None:
+        for at in np.flatnonzero(np.isin(pool.items, rows)).tolist():
             values[at] += weight
             moved.setdefault(at, []).append(why)
 
     for rule, rows in page.of("boost", "bury"):
         add(
-            rows.tolist(),
+            rows,
             (rule.weight or 0) * (1 if rule.kind == "boost" else -1),
             f"{rule.kind}: {rule.name}",
         )
     if place.campaign and wishes.campaign is not None:
-        shown = [row for row in places if snapshot.campaigns[row] == wishes.campaign]
+        shown = snapshot.by_campaign.get(wishes.campaign, np.empty(0, np.int32))
         add(shown, place.campaign, f"campaign: {wishes.campaign}")
     for row in wishes.less.tolist():
         # What points the same way loses as much as lies between the best and the least.
@@ -164,7 +164,7 @@ def arrange(page: Page, snapshot: Snapshot, pool: Pool, wishes: Wishes, count: i
             moved.setdefault(at, []).append(f"less like: {snapshot.titles[row]}")
     if place.novelty:
         values -= np.float32(place.novelty) * snapshot.logarithmic[pool.items]
-    pinned = _pins(page, places)
+    pinned = _pins(page, pool.items, count)
     picks = [
         Pick(at, moved.get(at, []))
         for at in _in_order(place, snapshot, replace(pool, values=values), list(pinned), count)
@@ -174,12 +174,15 @@ def arrange(page: Page, snapshot: Snapshot, pool: Pool, wishes: Wishes, count: i
     return picks[:count]
 
 
-def _pins(page: Page, places: Mapping[int, int]) -> dict[int, Rule]:
-    """Which place of the pool each pin takes: the first of its items that is there and not pinned already."""
+def _pins(page: Page, items: Ints, count: int) -> dict[int, Rule]:
+    """Which place of the pool each pin takes that stands in the list: that of its first item that is there and not pinned already."""
     pinned: dict[int, Rule] = {}
     for rule, rows in page.of("pin"):
-        free = (places[row] for row in rows.tolist() if row in places and places[row] not in pinned)
-        if (at := next(free, None)) is not None:
+        if (rule.position or 1) > count:
+            continue
+        there = rows[np.isin(rows, items)][: len(pinned) + 1]
+        places = (int(np.flatnonzero(items == row)[0]) for row in there)
+        if (at := next((at for at in places if at not in pinned), None)) is not None:
             pinned[at] = rule
     return pinned
 
@@ -239,8 +242,9 @@ def _likeness(snapshot: Snapshot, items: Ints, row: int) -> Floats:
     if len(snapshot.vectors):
         alike: Floats = np.maximum(snapshot.vectors[items] @ snapshot.vectors[row], 0)
         return alike
-    own = snapshot.categories[row]
-    return np.array([own is not None and snapshot.categories[row] == own for row in items], np.float32)
+    codes = Coded.of(snapshot.categories).codes
+    same: Floats = ((codes[items] == codes[row]) & (codes[row] >= 0)).astype(np.float32)
+    return same
 
 
 def _times(named: Sequence[str], since: int, now: int) -> dict[str, int]:

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
-from typing import Annotated, Any
+from time import perf_counter
+from typing import Any, Self
+from urllib.parse import parse_qs
 
 import msgspec
-from fastapi import FastAPI, Form, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from contracts.policy import PlacementName
 from models.decide.shelf import Served
-from models.decide.words import WORD
 from scorer.problems import ProblemError
 from scorer.service import Service
+from scorer.shop.titles import Titles
 from scorer.shop.visit import CONSENTS, Visit
-from scorer.wire import ExplainAnswer, RankRequest, RecommendAnswer
+from scorer.wire import RankRequest
 
 LISTED = 8
 FOUND = 60
+MOST_SAID = 4_096
+"""Bytes of a form."""
+PEEK, PARTS = "peek", ("peek", "list")
 PAGES = Environment(
     loader=FileSystemLoader(Path(__file__).parent),
     autoescape=select_autoescape(default=True, default_for_string=True),
@@ -29,7 +35,6 @@ PAGES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-Text = Annotated[str, Form(max_length=200)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,102 +52,105 @@ def install(app: FastAPI, service: Service) -> None:
 
     @app.get("/shop", include_in_schema=False)
     async def home(request: Request) -> Response:
-        return await shop.page(request, "home", {}, List("home", "For you", {}))
+        return await shop.page(_Call.of(request, service), "home", {}, List("home", "For you", {}))
 
-    @app.get("/shop/item/{item}", include_in_schema=False)
+    @app.get("/shop/item/{item:path}", include_in_schema=False)
     async def product(request: Request, item: str, token: str | None = None) -> Response:
-        row = shop.row(item)
-        visit = shop.visit(request)
-        if not _is_part(request):
-            await shop.tell(visit, "view_item", [item], attribution_token=token)
-        shown = List("product", "Beside it", {"item_id": item})
-        return await shop.page(request, "product", {"item": shop.card(row)}, shown, visit=visit)
+        call = _Call.of(request, service)
+        card = call.card(call.row(item))
+        if not call.part:
+            await shop.tell(call, "view_item", [item], attribution_token=token and token[:256])
+        return await shop.page(
+            call, "product", {"item": card}, List("product", "Beside it", {"item_id": item})
+        )
 
     @app.get("/shop/search", include_in_schema=False)
     async def search(request: Request, q: str = "") -> Response:
-        visit, term = shop.visit(request), q.strip()[:200]
-        if not term:
+        call, term = _Call.of(request, service), " ".join(q.split())[:200]
+        if not term or not term.isprintable():
             return RedirectResponse("/shop", HTTPStatus.SEE_OTHER)
-        if not _is_part(request):
-            await shop.tell(visit, "search", [], search_term=term)
-        found = await shop.found(visit, term)
-        more = {"term": term, "found": found}
-        return await shop.page(
-            request, "search", more, List("home", "Close to it", {"search_term": term}), visit=visit
-        )
+        if not call.part:
+            await shop.tell(call, "search", [], search_term=term)
+        found = [] if call.part else await shop.found(call, term)
+        shown = List("home", "Close to it", {"search_term": term})
+        return await shop.page(call, "search", {"term": term, "found": found}, shown)
 
     @app.get("/shop/cart", include_in_schema=False)
     async def cart(request: Request) -> Response:
-        visit = shop.visit(request)
-        items = [shop.card(row) for row in shop.rows(visit.cart)]
-        return await shop.page(
-            request, "cart", {"items": items}, List("cart", "Goes with it", {}), visit=visit
-        )
+        call = _Call.of(request, service)
+        items = [call.card(row) for row in call.cart]
+        return await shop.page(call, "cart", {"items": items}, List("cart", "Goes with it", {}))
 
     @app.get("/shop/thanks", include_in_schema=False)
     async def thanks(request: Request) -> Response:
-        return await shop.page(request, "thanks", {}, List("post-purchase", "For the next time", {}))
+        call = _Call.of(request, service)
+        return await shop.page(call, "thanks", {}, List("post-purchase", "For the next time", {}))
 
     @app.post("/shop/cart", include_in_schema=False)
-    async def change_cart(request: Request, item: Text, how: Text) -> Response:
-        visit = shop.visit(request)
-        shop.row(item)
-        if how == "add":
-            await shop.tell(visit, "add_to_cart", [item])
-            visit = visit.carrying([item, *visit.cart])
-        else:
-            await shop.tell(visit, "remove_from_cart", [item])
-            visit = visit.carrying([one for one in visit.cart if one != item])
-        return _to("/shop/cart", visit)
+    async def change_cart(request: Request) -> Response:
+        call, said = _Call.of(request, service), await _form(request)
+        item, visit = said.get("item", ""), call.visit
+        call.row(item)
+        if said.get("how") == "add":
+            await shop.tell(call, "add_to_cart", [item])
+            return _to("/shop/cart", visit.carrying([item, *visit.cart]))
+        await shop.tell(call, "remove_from_cart", [item])
+        return _to("/shop/cart", visit.carrying([one for one in visit.cart if one != item]))
 
     @app.post("/shop/buy", include_in_schema=False)
     async def buy(request: Request) -> Response:
-        visit = shop.visit(request)
-        bought = [shop.card(row)["item_id"] for row in shop.rows(visit.cart)]
+        call = _Call.of(request, service)
+        bought = [str(call.served.snapshot.ids[row]) for row in call.cart]
         if bought:
-            await shop.tell(visit, "purchase", bought)
-        return _to("/shop/thanks", visit.carrying([]))
+            await shop.tell(call, "purchase", bought)
+        return _to("/shop/thanks", call.visit.carrying([]))
 
     @app.post("/shop/consent", include_in_schema=False)
-    async def consent(request: Request, choice: Text) -> Response:
+    async def consent(request: Request) -> Response:
+        call, choice = _Call.of(request, service), (await _form(request)).get("choice", "")
         if choice not in CONSENTS:
-            raise ProblemError(
-                HTTPStatus.UNPROCESSABLE_ENTITY, f"choice is {choice!r}; give granted or denied"
-            )
-        visit = shop.visit(request).choosing(choice, service.recommender.clock)
-        await shop.tell(visit, "consent_update", [])
-        return _to("/shop", visit)
+            detail = f"choice is {choice!r}; give {' or '.join(CONSENTS)}"
+            raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
+        call = replace(call, visit=call.visit.choosing(choice, service.recommender.clock))
+        await shop.tell(call, "consent_update", [])
+        return _to("/shop", call.visit)
 
     @app.post("/shop/prefer", include_in_schema=False)
-    async def prefer(request: Request, action: Text, value: Text = "all") -> Response:
-        visit = shop.visit(request)
-        said = {"action": action, "scope": "item", "value": value}
-        await shop.tell(visit, "preference_set", [], preference=said)
-        return _to("/shop", visit)
+    async def prefer(request: Request) -> Response:
+        call, said = _Call.of(request, service), await _form(request)
+        preference = {"action": said.get("action"), "scope": "item", "value": said.get("value", "all")}
+        await shop.tell(call, "preference_set", [], preference=preference)
+        return _to("/shop", call.visit)
 
 
 @dataclass(frozen=True, slots=True)
-class _Shop:
-    service: Service
+class _Call:
+    """One request for a page: who asks, what serves at that moment, and which part of the page is asked for again.
 
-    @property
-    def served(self) -> Served:
-        serving = self.service.follower.serving
+    `part`: empty for the page; `peek`, what is known by now, of which nothing is recorded; `list`, the list anew, which is then seen.
+    """
+
+    visit: Visit
+    served: Served
+    part: str
+
+    @classmethod
+    def of(cls, request: Request, service: Service) -> Self:
+        serving = service.follower.serving
         if serving is None:
             raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "nothing was published yet")
-        return serving
+        part = request.query_params.get("part", "")
+        return cls(Visit.of(request, service.recommender.clock), serving, part if part in PARTS else "")
 
-    def visit(self, request: Request) -> Visit:
-        return Visit.of(request, self.service.recommender.clock)
+    @property
+    def cart(self) -> list[int]:
+        return list(map(int, self.served.snapshot.rows_of(self.visit.cart)))
 
     def row(self, item: str) -> int:
         row = self.served.snapshot.index.get(item)
         if row is None:
             raise ProblemError(HTTPStatus.NOT_FOUND, f"there is no item {item!r}")
         return row
-
-    def rows(self, items: tuple[str, ...]) -> list[int]:
-        return list(map(int, self.served.snapshot.rows_of(items)))
 
     def card(self, row: int) -> dict[str, Any]:
         """What is shown of an item that nothing recommended."""
@@ -157,50 +165,58 @@ class _Shop:
             "in_stock": bool(shelf.in_stock[row]),
         }
 
-    async def tell(self, visit: Visit, name: str, items: list[str], **more: Any) -> None:
+
+class _Shop:
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._titles: Titles | None = None
+
+    async def tell(self, call: _Call, name: str, items: list[str], **more: Any) -> None:
         """Send an event through the door.
 
         Raises:
             ProblemError: it was not taken.
         """
         said = {key: value for key, value in more.items() if value is not None}
-        event = visit.event(name, self.service.recommender.clock, self.served, items, **said)
-        taken = await self.service.ingest.take(msgspec.json.encode(event))
+        event = call.visit.event(name, self._service.recommender.clock, call.served, items, **said)
+        taken = await self._service.ingest.take(msgspec.json.encode(event))
         if taken.rejected:
             broken = "; ".join(f"{one.field}: {one.rule}" for one in taken.results[0].violations)
             raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, broken)
 
-    async def found(self, visit: Visit, term: str) -> list[Any]:
+    async def found(self, call: _Call, term: str) -> list[Any]:
         """The items whose title holds every word of the term, in the shopper's order."""
-        words = [word.lower() for word in WORD.findall(term)]
-        titles = self.served.snapshot.titles
-        rows = (n for n, title in enumerate(titles) if all(word in title.lower() for word in words))
-        items = [self.served.snapshot.ids[n] for n, _ in zip(rows, range(200), strict=False)] if words else []
+        snapshot = call.served.snapshot
+        if self._titles is None or self._titles.version != snapshot.version:
+            self._titles = await asyncio.to_thread(Titles, snapshot)
+        most = call.served.rules.policy.at("search").max_count
+        items = [snapshot.ids[row] for row in self._titles.find(term, min(FOUND, most))]
         if not items:
             return []
-        asked = RankRequest(**msgspec.structs.asdict(visit.asks(search_term=term)), items=items)
-        ranked = await self.service.recommender.rank("search", asked)
-        return ranked.results[:FOUND]
+        asked = RankRequest(**msgspec.structs.asdict(call.visit.asks(search_term=term)), items=items)
+        ranked = await self._service.recommender.rank("search", asked)
+        return ranked.results
 
-    async def page(
-        self, request: Request, name: str, more: dict[str, Any], shown: List, *, visit: Visit | None = None
-    ) -> Response:
-        """A page with its list, what is known of the session, and why; `?part=1` gives the list and the panel alone."""
-        visit = visit or self.visit(request)
-        asked = visit.asks(count=LISTED, **shown.said)
-        answer: RecommendAnswer = await self.service.recommender.recommend(shown.placement, asked)
-        why: ExplainAnswer = await self.service.recommender.explain(shown.placement, asked)
-        part = _is_part(request)
-        if answer.results and not part:
-            items = [result.item_id for result in answer.results]
-            await self.tell(visit, "view_item_list", items, attribution_token=answer.attribution_token)
+    async def page(self, call: _Call, name: str, more: dict[str, Any], shown: List) -> Response:
+        """A page with its list, what is known of the session, and why."""
+        recommender = self._service.recommender
+        asked = call.visit.asks(count=LISTED, **shown.said)
+        began = perf_counter()
+        if call.part == PEEK:
+            why, token = await recommender.explain(shown.placement, asked), ""
+        else:
+            answer, why = await recommender.both(shown.placement, asked)
+            token = answer.attribution_token
+            if answer.results:
+                items = [result.item_id for result in answer.results]
+                await self.tell(call, "view_item_list", items, attribution_token=token)
         session = next((row for row in why.rows if row.view == "session"), None)
-        html = PAGES.get_template("list.html.j2" if part else f"{name}.html.j2").render(
-            visit=visit,
+        html = PAGES.get_template("list.html.j2" if call.part else f"{name}.html.j2").render(
+            visit=call.visit,
             shown=shown,
-            answer=answer,
-            parts={result.item_id: result.parts for result in why.results},
             why=why,
+            token=token,
+            took_ms=(perf_counter() - began) * 1000,
             session={
                 k: v for k, v in (session.features if session else {}).items() if v not in (None, 0, [])
             },
@@ -208,13 +224,18 @@ class _Shop:
             **more,
         )
         response = HTMLResponse(html)
-        visit.keep(response)
+        call.visit.keep(response)
         return response
 
 
-def _is_part(request: Request) -> bool:
-    """Whether an open page asks for its list again: nothing happened."""
-    return request.query_params.get("part") == "1"
+async def _form(request: Request) -> dict[str, str]:
+    """The fields of a form; of one that is there twice the last."""
+    body = (
+        await request.body()
+        if int(request.headers.get("content-length") or MOST_SAID + 1) <= MOST_SAID
+        else b""
+    )
+    return {name: values[-1] for name, values in parse_qs(body.decode(errors="replace")).items()}
 
 
 def _to(path: str, visit: Visit) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Self
 from urllib.parse import quote, unquote
 
@@ -39,13 +40,13 @@ class Visit:
             return unquote(request.cookies.get(COOKIE.format(name=name), ""))
 
         consent, _, at = said("consent").partition(" ")
-        known = consent in CONSENTS and bool(at)
+        known = consent in CONSENTS and _was(at, clock)
         return cls(
-            said("visitor")[:64] or f"shop-{uuid.uuid4().hex[:12]}",
-            said("session")[:64] or uuid.uuid4().hex[:12],
+            _id(said("visitor")) or f"shop-{uuid.uuid4().hex[:12]}",
+            _id(said("session")) or uuid.uuid4().hex[:12],
             consent if known else "denied",
             at if known else to_rfc3339(clock.now()),
-            tuple(item for item in said("cart").split("\n") if item)[:MOST_CARTED],
+            tuple(item for item in said("cart").split("\n") if _id(item))[:MOST_CARTED],
         )
 
     def keep(self, response: Response) -> None:
@@ -77,7 +78,7 @@ class Visit:
     ) -> dict[str, Any]:
         """What happened, as the shop's web page would send it."""
         now = to_rfc3339(clock.now())
-        purposes = dict.fromkeys(PURPOSES, self.consent) | {"analytics": "granted"}
+        purposes = dict.fromkeys(PURPOSES, self.consent)
         return {
             "event_id": uuid.uuid4().hex,
             "event_name": name,
@@ -91,6 +92,19 @@ class Visit:
             "items": [_item(served, served.snapshot.index[item]) for item in items],
             **more,
         }
+
+
+def _id(said: str) -> str:
+    """An id that a row may be named by; empty where a cookie says something else."""
+    return said if len(said) <= 64 and said.isprintable() else ""
+
+
+def _was(said: str, clock: Clock) -> bool:
+    """Whether it is a time that has been: a choice of a clock that ran ahead would be refused with every event."""
+    try:
+        return datetime.fromisoformat(said) <= clock.now()
+    except (ValueError, TypeError):
+        return False
 
 
 def _item(served: Served, row: int) -> dict[str, Any]:

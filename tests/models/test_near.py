@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from models.baselines.item_knn import Knn
 from models.decide.blend import Blend, logarithmic
-from models.decide.near import Near
+from models.decide.near import Near, read_index
 from models.decide.query import SESSION_KIND, SLOTS, USER_KIND, Question
 from models.decide.rankings import RETRIEVED, by_blend, popular
 from models.decide.sessions import session_index
@@ -71,7 +73,7 @@ def test_a_filter_leaves_as_many_as_pass_it(shop: Snapshot, share: float):
 
 
 @pytest.mark.parametrize("keep", ["all", "a tenth", "what is far", "what is near", "two"])
-def test_lists_find_what_a_scan_finds_wherever_the_filter_leaves_items(keep: str):
+def test_lists_find_what_a_scan_finds_wherever_the_filter_leaves_items(keep: str, tmp_path: Path):
     chance = np.random.default_rng(5)
     kinds = chance.normal(size=(200, DIM))
     vectors = (kinds[chance.integers(0, 200, ITEMS)] + 0.5 * chance.normal(size=(ITEMS, DIM))).astype(
@@ -79,7 +81,10 @@ def test_lists_find_what_a_scan_finds_wherever_the_filter_leaves_items(keep: str
     )
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     popularity = chance.random(ITEMS).astype(np.float32)
-    lists = Near(vectors, popularity, scanned=0)
+    made = Near(vectors, popularity, scanned=0)
+    path = tmp_path / "near.faiss"
+    path.write_bytes(made.stored())
+    lists = Near(vectors, popularity, index=read_index(str(path)))
     recall = []
     for item in range(20):
         query = vectors[item]

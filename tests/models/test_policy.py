@@ -82,6 +82,10 @@ def test_two_pins_keep_their_places_and_a_pin_that_may_not_be_shown_leaves_none(
         for position, items in ((2, ["f"]), (1, ["e"]), (3, ["d"]))
     ]
     assert ids(ask(Policy(rules=pins))) == "efdabc"
+    # A pin beyond the list's end pins nothing.
+    assert ids(ask(Policy(rules=pins), count=2)) == "ef"
+    last = rule("pin", position=5, items=Items(ids=["a"]))
+    assert ids(ask(last, count=3)) == "abc"
     assert ids(ask(Policy(rules=pins), Shopper(consent_granted=True, muted_items=["f"]))) == "eadbc"
 
 
@@ -155,7 +159,9 @@ def test_complements_of_the_cart_stand_before_all_else_and_are_of_other_categori
     place=st.builds(
         Placement, diversity=st.sampled_from([0.0, 0.3, 1.0]), per_brand=st.sampled_from([None, 1, 2])
     ),
-    pins=st.lists(st.tuples(st.integers(1, 8), st.sampled_from("abcdef")), max_size=4),
+    pins=st.lists(
+        st.tuples(st.integers(1, 8), st.sampled_from("abcdef")), max_size=4, unique_by=lambda pin: pin[0]
+    ),
     weight=st.floats(0.01, 10),
     muted=st.lists(st.sampled_from("abcdef"), max_size=3),
     count=st.integers(1, 6),
@@ -195,6 +201,10 @@ def test_the_policy_of_the_project_is_valid_and_names_every_placement():
         ("[[rules]]\nname='x'\nkind='block'\nitems={}\n", "rule 'x': give items"),
         ("[[rules]]\nname='x'\nkind='block'\nitems={ids=['a']}\nsince=2011-01-01T00:00:00\n", "with a zone"),
         ("[[rules]]\nname='x'\nkind='block'\nitems={ids=['a']}\n" * 2, "two rules are called 'x'"),
+        (
+            "".join(f"[[rules]]\nname='{n}'\nkind='pin'\nposition=1\nitems={{ids=['{n}']}}\n" for n in "xy"),
+            "rules 'x' and 'y' pin to one place",
+        ),
         ("home = \n", "Invalid value"),
     ],
 )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,13 +15,18 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from shop import DENIED, at, bronze, event, silver, user_rows
 
+from contracts.clock import to_micros
+from contracts.policy import Placement, Policy
 from contracts.settings import Settings
 from models.decide.artifacts import set_current, write_snapshot
 from models.decide.sessions import no_sessions
+from models.decide.shelf import Served
 from models.decide.snapshot import Snapshot
 from spark_jobs.exports import write_export
+from spark_jobs.list_rows import rows_of, with_said
 from spark_jobs.lists import run_lists
 from spark_jobs.run import Run
+from spark_jobs.shoppers import COLUMNS, SAID
 
 CUT = date(2011, 8, 1)
 
@@ -52,6 +58,54 @@ def popular_snapshot() -> Snapshot:
     )
 
 
+SHOPPER_DDL = (
+    "shopper_id STRING, visitor_id STRING, event_id STRING, consent_changed_at BIGINT, events_seen BIGINT, "
+    "event_timestamp TIMESTAMP, event_on DATE, cut_on DATE, "
+    + ", ".join(f"{name} ARRAY<STRING>" for name in SAID)
+)
+
+
+def shopper_row(
+    choice: int, seen: int, when: str, muted: list[str] | None, less: list[str] | None
+) -> dict[str, Any]:
+    """A row of user u1's shopper view."""
+    moment = datetime.strptime(f"2011-{when}", "%Y-%m-%d %H:%M").replace(tzinfo=UTC)
+    return {
+        **dict.fromkeys(SAID),
+        "shopper_id": "user:u1",
+        "visitor_id": "v1",
+        "event_id": f"{choice}-{seen}",
+        "consent_changed_at": choice,
+        "events_seen": seen,
+        "event_timestamp": moment,
+        "event_on": moment.date(),
+        "cut_on": CUT,
+        "shopper_muted_items": muted,
+        "shopper_less_items": less,
+    }
+
+
+def test_what_a_user_muted_is_in_no_list(spark: SparkSession) -> None:
+    users = spark.createDataFrame([("u1",), ("u2",)], "user_id STRING")
+    rows = [shopper_row(1, 1, "08-01 10:00", ["i2"], ["i0"]), shopper_row(1, 2, "08-01 11:00", ["i1"], None)]
+    said = with_said(users, spark.createDataFrame(rows, SHOPPER_DDL), CUT).collect()
+    assert {row["user_id"]: row["shopper_muted_items"] for row in said} == {"u1": ["i1"], "u2": None}
+    row = {
+        **dict.fromkeys(COLUMNS),
+        **dict.fromkeys(SAID),
+        "user_id": "u1",
+        "vector": None,
+        "vector_model": None,
+    }
+    served = Served.of(popular_snapshot(), None)
+    then = datetime(2011, 8, 2, 2, tzinfo=UTC)
+    assert [made[2] for made in rows_of(served, row, then)] == ["i2", "i1"]
+    assert [made[2] for made in rows_of(served, row | {"shopper_muted_items": ["i2"]}, then)] == ["i1"]
+    bought = f"{to_micros(then - timedelta(days=1))}\ni2"
+    ruled = served.under(Policy(placements={"email": Placement(bought_days=3)}))
+    assert [made[2] for made in rows_of(ruled, row | {"shopper_last_orders": [bought]}, then)] == ["i1"]
+
+
 def test_lists_go_to_who_consents_and_a_rerun_gives_the_same_bytes(
     spark: SparkSession, settings: Settings, tmp_path: Path
 ) -> None:
@@ -67,6 +121,14 @@ def test_lists_go_to_who_consents_and_a_rerun_gives_the_same_bytes(
     run.replace("silver_events", silver(spark, events), "TRUE")
     users = [{"user_id": user, "user_last_items": ["i1"], "cut_on": CUT} for user in ("u1", "u2", "u3")]
     run.replace("gold_user_features", user_rows(spark, *users, more="cut_on DATE"), "TRUE")
+    # The newest row of the newest choice counts; a later cut's does not.
+    said = [
+        shopper_row(1, 1, "08-01 10:00", ["i2"], ["i0"]),
+        shopper_row(1, 2, "08-01 11:00", None, None),
+        shopper_row(0, 9, "08-01 12:00", ["i1"], None),
+        shopper_row(1, 3, "08-02 10:00", ["i1"], None) | {"cut_on": CUT + timedelta(days=1)},
+    ]
+    run.replace("gold_shopper_features", spark.createDataFrame(said, SHOPPER_DDL), "TRUE")
     version = write_snapshot(run.settings.serving, popular_snapshot(), None, datetime(2011, 8, 2, tzinfo=UTC))
     set_current(run.settings.serving, version)
 
