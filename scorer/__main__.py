@@ -29,7 +29,7 @@ LOGGING = {
 
 
 DRAIN_SECONDS = 1.0
-"""So long it still answers after it said that it is stopping: a balancer looks more often."""
+"""So long it still answers after it said that it is stopping; on Kubernetes the pod's end is told to the balancer at once."""
 
 
 async def serve(settings: Settings) -> None:

@@ -40,7 +40,7 @@ DESCRIPTIONS = {
     404: "The placement is not declared",
     413: "The body is too large",
     422: "A value breaks a rule",
-    503: "Not ready",
+    503: "Not ready, or too many requests at once",
 }
 
 

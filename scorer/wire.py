@@ -123,7 +123,7 @@ class RecommendAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RankAnswer(RecommendAnswer, frozen=True, kw_only=True):
-    """The items that may be shown, in order; `left_out` are those that may not, or are not known."""
+    """The items that may be shown, in order; `left_out` are those that may not, are not known, or stand beyond `count` or a cap."""
 
     left_out: list[str]
 

@@ -21,6 +21,7 @@ from contracts.features.declare import (
 DAYS = 8
 """A cut is published within a day of its end, and stays the newest one for days when a day is refused."""
 SAID = 50
+"""Settings of one scope that are remembered: the newest word on each item counts, whichever it is."""
 
 
 def _said(name: str, what: str, action: str, scope: str) -> Feature:

@@ -287,7 +287,7 @@ def _check(path: Path, digest: str) -> None:
 
 
 def _mapped(path: Path) -> npt.NDArray[Any]:
-    """The array, its pages shared with whoever maps it too; an empty one cannot be mapped and is read."""
+    """The array, its pages shared with whoever maps it too."""
     found: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     return found
 

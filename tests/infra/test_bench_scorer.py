@@ -52,6 +52,7 @@ def test_the_time_of_a_stage_is_that_between_two_looks() -> None:
 @pytest.mark.parametrize("failed", [None, "one_client", "at_70_percent", "swap"])
 def test_a_failed_request_is_a_broken_promise(failed: str | None) -> None:
     measured: dict[str, Any] = {"one_client": leg(), "at_70_percent": leg(), "turns": [leg()]}
+    measured["tutorial"] = {"turns": [leg()]}
     growth = [{"items": 50_000, "one_client": leg(), "swap": leg()}]
     if failed == "swap":
         growth[0]["swap"]["non_2xx"] = 2

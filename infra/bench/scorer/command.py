@@ -47,16 +47,18 @@ def show(console: Console, report: Mapping[str, Any]) -> None:
     console.print(
         f"{plan['items']:,} items, {plan['shoppers']:,} shoppers: one client p50 {one['p50_ms']} ms, p99 {one['p99_ms']} ms; "
         f"{report['capacity_rps']} requests/s, at 70 % p99 {busy['p99_ms']} ms; the tutorial's {report['tutorial']['capacity_rps']}: "
-        f"{report['ratio_tutorial']} times\nstages {report['stages_ms']}; {report['memory_mib']:,} MiB; ready in {report['ready_s']} s; "
+        f"{report['ratio_tutorial']} times\nstages {report['stages_ms']}; {report['memory_mib']} MiB; ready in {report['ready_s']} s; "
         f"{report['cpu_seconds_per_million']:,} CPU-s a million",
         highlight=False,
     )
     table = Table(title="Growth")
-    for name in ("items", "p50 ms", "p99 ms", "requests/s", "MiB", "swap s"):
+    for name in ("items", "p50 ms", "p99 ms", "requests/s", "MiB resident", "own", "swap s"):
         table.add_column(name, justify="right")
     for leg in report["growth"]:
         cells = (leg["items"], leg["one_client"]["p50_ms"], leg["one_client"]["p99_ms"], leg["capacity_rps"])
-        table.add_row(*(f"{cell:,}" for cell in (*cells, leg["memory_mib"], leg["swap"]["seconds"])))
+        table.add_row(
+            *(f"{cell:,}" for cell in (*cells, *leg["memory_mib"].values(), leg["swap"]["seconds"]))
+        )
     console.print(table)
     for promise in report["broken"]:
         console.print(f"BROKEN: {promise}", style="bold red", highlight=False)

@@ -11,7 +11,7 @@ class Plan:
 
     Attributes:
         items: of the catalog that everything is measured on; `growth`: sizes that the scorer is asked at alone.
-        shoppers: with rows of every view in Redis; one of a hundred is in a session.
+        shoppers: with rows of every view in Redis, of items that each size of the catalog has; one of a hundred is in a session.
         seconds: of each measured leg; `rounds`: how often ours and the tutorial's take turns.
         updates: of the catalog, a second; `events`: of shoppers, a second. Both flow while the scorer is asked.
         tutorial_items: whose features Feast's store holds for the tutorial.

@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import count
@@ -42,6 +43,7 @@ from infra.stack import LocalStack
 ASKED = 20_000
 ONE_CLIENT_RATE, MANY = 20.0, 8
 SHARE = 0.7
+SWAP_SECONDS = 120.0
 STAGES = ("rows", "derive", "decide", "record")
 AIMS = {"p99_ms": 15.0, "capacity_rps": 150.0, "at_70_percent_p99_ms": 50.0, "ratio_tutorial": 10.0}
 READY_SECONDS = 600.0
@@ -70,9 +72,10 @@ def run(settings: Settings, plan: Plan, progress: Progress) -> dict[str, Any]:
             stack.up()
             ready_s = ready_again(own, stack)
         with progress.step("shoppers", f"{plan.shoppers:,} shoppers into Redis"):
-            hashes = shoppers.write_shoppers(own, plan.shoppers, plan.items)
+            known = min(plan.items, *plan.growth)
+            hashes = shoppers.write_shoppers(own, plan.shoppers, known)
         bodies = own.var / "bodies.json"
-        bodies.write_bytes(b"\n".join(shoppers.bodies(plan.shoppers, ASKED, plan.items)))
+        bodies.write_bytes(b"\n".join(shoppers.bodies(plan.shoppers, ASKED, known)))
         with flowing(own, plan):
             measured = beside_the_tutorial(own, plan, bodies, progress)
             growth = [grown(own, plan, items, bodies, progress) for items in plan.growth]
@@ -130,11 +133,14 @@ def grown(own: Settings, plan: Plan, items: int, bodies: Path, progress: Progres
     """The same scorer after a catalog of another size was swapped in while it was asked."""
     asked = Asked(own, own.port("scorer"), "/v1/placements/product:recommend", bodies)
     with progress.step(f"items_{items}", f"{items:,} items"):
-        version = catalog.publish(own.serving, items)
-        swapping = time.perf_counter()
-        swap = asked.open_loop(ONE_CLIENT_RATE, plan.seconds, 2)
-        wait_for_version(own, version)
-        swap_s = time.perf_counter() - swapping
+        with ThreadPoolExecutor(1) as pool:
+            # The load begins first, so that every moment of the swap is asked in.
+            swapping = pool.submit(asked.open_loop, ONE_CLIENT_RATE, SWAP_SECONDS, 2)
+            version = catalog.publish(own.serving, items)
+            began = time.perf_counter()
+            wait_for_version(own, version)
+            swap_s = time.perf_counter() - began
+            swap = swapping.result()
         one = asked.open_loop(ONE_CLIENT_RATE, plan.seconds, 1)
         many = asked.closed_loop(plan.seconds, MANY)
     return {
@@ -258,9 +264,10 @@ def scorer_process(own: Settings) -> psutil.Process:
     raise BenchError(f"nothing listens on port {port}")
 
 
-def memory(own: Settings) -> int:
-    """Resident MiB of the scorer."""
-    return int(scorer_process(own).memory_info().rss) >> 20
+def memory(own: Settings) -> dict[str, int]:
+    """MiB of the scorer: resident, and of these its own alone (mapped files are shared with other workers)."""
+    told = scorer_process(own).memory_full_info()
+    return {"resident": int(told.rss) >> 20, "own": int(told.uss) >> 20}
 
 
 def stages(own: Settings) -> dict[str, tuple[float, float]]:
@@ -311,6 +318,7 @@ def broken(measured: Mapping[str, Any], growth: Sequence[Mapping[str, Any]]) -> 
     """Requests that failed; a speed that falls short is reported, not a failure."""
     legs = {"one client": measured["one_client"], "70 %": measured["at_70_percent"]}
     legs |= {f"capacity, turn {n}": turn for n, turn in enumerate(measured["turns"])}
+    legs |= {f"the tutorial's, turn {n}": turn for n, turn in enumerate(measured["tutorial"]["turns"])}
     legs |= {f"{leg['items']:,} items": leg["one_client"] for leg in growth}
     told = [f"{name}: {leg['non_2xx']} requests failed" for name, leg in legs.items() if leg["non_2xx"]]
     return told + [
