@@ -29,13 +29,13 @@ import msgspec
 import psutil
 
 from contracts.clock import clear_replay_clock, set_replay_clock, to_micros
-from contracts.errors import BraidError
 from contracts.provenance import provenance
 from contracts.settings import ROOT, TOPICS, Settings
 from infra.bench.batch import lake
 from infra.bench.features.shoppers import AT
 from infra.bench.scorer import catalog, shoppers
 from infra.bench.scorer.plan import Plan
+from infra.bench.scorer.shoppers import BenchError
 from infra.demo.progress import Progress
 from infra.publish import Sender
 from infra.stack import LocalStack
@@ -47,10 +47,6 @@ SWAP_SECONDS = 120.0
 STAGES = ("rows", "derive", "decide", "record")
 AIMS = {"p99_ms": 15.0, "capacity_rps": 150.0, "at_70_percent_p99_ms": 50.0, "ratio_tutorial": 10.0}
 READY_SECONDS = 600.0
-
-
-class BenchError(BraidError):
-    """What is measured did not start, or the load ended early."""
 
 
 def run(settings: Settings, plan: Plan, progress: Progress) -> dict[str, Any]:
