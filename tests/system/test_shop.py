@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -19,11 +20,15 @@ POPULAR = ("Title a", "Title b", "Title c", "Title d", "Title e")
 @pytest.fixture(scope="module")
 def shop(own_settings: Settings) -> Iterator[Settings]:
     """The stack with the six items of `kit.snapshot`: f is out of stock, a speaks for c and d, b for e."""
-    stack = LocalStack(own_settings)
-    publish(own_settings.serving, snapshot())
+    policy = own_settings.var / "policy.toml"
+    # Five items are soon seen too often: that rule is the policy's own tests' to hold.
+    policy.write_text("[placements.cart]\ncomplements = true\n[placements.post-purchase]\nbought_days = 30\n")
+    settings = replace(own_settings, policy=policy)
+    stack = LocalStack(settings)
+    publish(settings.serving, snapshot())
     try:
         stack.up()
-        yield own_settings
+        yield settings
     finally:
         stack.down()
 
