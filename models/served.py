@@ -9,7 +9,7 @@ import numpy as np
 
 from models.baselines.item_knn import Knn, item_knn
 from models.baselines.popularity import popularity
-from models.decide.blend import SERVED, Blend, blended, logarithmic, neighbour_sums
+from models.decide.blend import SERVED, Blend, logarithmic, neighbour_sums, parts, total
 from models.decide.query import of_session
 from models.decide.scored import NOTHING
 from models.decide.sessions import SessionIndex, session_index, votes
@@ -67,7 +67,7 @@ def blend_rows(similar: Floats, positions: Ints, kinds: Ints, around: Around, bl
     items = np.arange(similar.shape[1], dtype=np.int32)
     for row, (slots, kind) in enumerate(zip(positions, kinds, strict=True)):
         known = slots[slots >= 0]
-        found[row] = blended(
+        said = parts(
             items,
             similar[row],
             slots,
@@ -77,4 +77,5 @@ def blend_rows(similar: Floats, positions: Ints, kinds: Ints, around: Around, bl
             voted=votes(around.sessions, slots[of_session(kind)]) if blend.voted else NOTHING,
             blend=blend,
         )
+        found[row] = total(said)
     return found

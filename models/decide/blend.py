@@ -16,6 +16,7 @@ the greatest; s likewise of the votes of `decide.sessions`. Without any item kno
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,28 +42,8 @@ SERVED = Blend(popular=0.5, fading=1.0, again=1.15, yielding=1.0, together=0.12)
 """What trainings take: found on Online Retail's August (docs/decisions/0022, 0024), whose visits say nothing of `voted` and `shown`."""
 
 
-def blended(
-    items: Ints,
-    similar: Floats,
-    positions: Ints,
-    kinds: Ints,
-    *,
-    popularity: Floats,
-    together: Scored,
-    voted: Scored,
-    blend: Blend = SERVED,
-) -> Floats:
-    """float32[n] of the items int32[n], which ascend; greater is better. See `parts`."""
-    said = parts(
-        items,
-        similar,
-        positions,
-        kinds,
-        popularity=popularity,
-        together=together,
-        voted=voted,
-        blend=blend,
-    )
+def total(said: Mapping[str, Floats]) -> Floats:
+    """float32[n]: the score, of what each source adds."""
     found: Floats = np.sum(list(said.values()), axis=0, dtype=np.float32)
     return found
 
@@ -78,7 +59,7 @@ def parts(
     voted: Scored,
     blend: Blend = SERVED,
 ) -> dict[str, Floats]:
-    """What each source adds to the score, float32[n], by its name.
+    """What each source adds to the score of the items int32[n], which ascend: float32[n] by its name; greater is better.
 
     Args:
         similar: float32[n], dot products of the query with the items' vectors.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.decide.blend import neighbour_sums, parts, weight_of_popularity
+from models.decide.blend import neighbour_sums, parts, total, weight_of_popularity
 from models.decide.query import CARTED_KIND, Question, of_session
 from models.decide.reasons import Explain, explain_by_neighbours, explain_with
 from models.decide.scored import NOTHING, Floats, Ints, Mask, Scored
@@ -123,8 +123,7 @@ def by_blend(snapshot: Snapshot, question: Question, vector: Floats) -> tuple[Be
         near = snapshot.nearest().best(vector, popular, allowed, max(count, RETRIEVED))
         items = np.unique(np.concatenate([near, known, together.items, voted.items])).astype(np.int32)
         items = items[allowed[items]]
-        scores: Floats = np.sum(list(said(items).values()), axis=0, dtype=np.float32)
-        return Scored(items, scores).best(count)
+        return Scored(items, total(said(items))).best(count)
 
     return best, lambda item: {
         name: float(value[0]) for name, value in said(np.array([item], np.int32)).items()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.decide.blend import Blend, blended, logarithmic, neighbour_sums
+from models.decide.blend import Blend, logarithmic, neighbour_sums, parts, total
 from models.decide.query import SLOTS
 from models.decide.scored import NOTHING, Scored
 
@@ -13,6 +13,10 @@ BLEND = Blend(popular=0.6, fading=1.0, again=0.5, yielding=1.0, together=0.2)
 POPULAR = np.array([1.0, 0.5, 0.0, 0.0], np.float32)
 NOBODY = np.zeros(4, np.float32)
 ALL = np.arange(4, dtype=np.int32)
+
+
+def scored(*arrays, **more):
+    return total(parts(*arrays, **more))
 
 
 def slots(*filled: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -25,7 +29,7 @@ def slots(*filled: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
 def test_each_part_counts_as_declared():
     similar = np.array([0.1, 0.2, 0.3, 0.4], np.float32)
     together = Scored(np.array([1, 2], np.int32), np.array([4.0, 2.0], np.float32))
-    scores = blended(
+    scores = scored(
         ALL,
         similar,
         *slots((3, 1), (2, 2), (3, 2)),
@@ -42,7 +46,7 @@ def test_each_part_counts_as_declared():
 
 
 def test_of_nothing_popularity_is_left_and_it_fades_with_every_item():
-    assert blended(
+    assert scored(
         ALL, NOBODY, *slots(), popularity=POPULAR, together=NOTHING, voted=NOTHING, blend=BLEND
     ).tolist() == pytest.approx([0.6, 0.3, 0, 0])
     weights = []
@@ -50,7 +54,7 @@ def test_of_nothing_popularity_is_left_and_it_fades_with_every_item():
         of_slots = slots(*[(3, 1)] * known)
         weights.append(
             float(
-                blended(
+                scored(
                     ALL, NOBODY, *of_slots, popularity=POPULAR, together=NOTHING, voted=NOTHING, blend=BLEND
                 )[0]
             )
@@ -62,7 +66,7 @@ def test_what_lies_before_the_eyes_steps_back_and_visits_like_this_one_speak():
     voted = Scored(np.array([1, 2], np.int32), np.array([6.0, 3.0], np.float32))
     blend = Blend(popular=0.0, fading=0.0, again=0.0, yielding=0.0, together=0.0, voted=0.5, shown=0.7)
     of_session, of_user = (
-        blended(
+        scored(
             ALL,
             NOBODY,
             *slots((3, kind), (2, 2)),
