@@ -150,7 +150,7 @@ class Recommender:
         request: RecommendRequest,
         count: int,
         *,
-        whole: bool = True,
+        whole: bool,
     ) -> Made:
         # Read before the shelf: what it has passed is on the shelf.
         offset = self.catalog.offset

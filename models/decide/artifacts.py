@@ -20,10 +20,10 @@ import numpy.typing as npt
 
 from contracts.clock import to_rfc3339
 from contracts.policy import PLAIN, Policy
-from models.decide.blend import Blend, logarithmic
+from models.decide.blend import Blend
 from models.decide.columns import Coded, Texts
 from models.decide.layout import LAYOUT
-from models.decide.near import Near, read_index
+from models.decide.near import read_index
 from models.decide.sessions import SessionIndex
 from models.decide.shelf import Served
 from models.decide.snapshot import Snapshot, SnapshotError
@@ -104,14 +104,8 @@ def open_snapshot(folder: Path) -> Snapshot:
     def coded(name: str) -> Coded:
         return Coded(_mapped(folder / f"{name}.npy"), items[name])
 
-    popularity = logarithmic(arrays["popularity"])
-    near = Near(
-        arrays["vectors"],
-        popularity if len(arrays["vectors"]) else popularity[:0],
-        index=read_index(str(folder / NEAR)),
-    )
     columns: dict[str, Any] = {**arrays, **{name: coded(name) for name in CODED}}
-    return Snapshot(
+    snapshot = Snapshot(
         **columns,
         ids=items["ids"],
         index={item: row for row, item in enumerate(items["ids"])},
@@ -119,13 +113,14 @@ def open_snapshot(folder: Path) -> Snapshot:
         sessions=SessionIndex(
             **{part.name: _mapped(folder / f"sessions_{part.name}.npy") for part in fields(SessionIndex)}
         ),
-        near=near,
         kind=manifest["kind"],
         version=manifest["version"],
         model_version=manifest["model_version"],
         cut_on=manifest["cut_on"],
         blend=Blend(**json.loads((folder / BLEND).read_bytes())),
     )
+    snapshot.nearest(read_index(str(folder / NEAR)))
+    return snapshot
 
 
 def open_served(folder: Path, policy: Policy = PLAIN) -> Served:

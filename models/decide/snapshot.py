@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+import faiss
 import numpy as np
 import numpy.typing as npt
 
@@ -67,7 +68,7 @@ class Snapshot:
     model_version: str
     cut_on: str
     blend: Blend = SERVED
-    near: Near | None = field(default=None, repr=False, compare=False)
+    near: Near | None = field(default=None, init=False, repr=False, compare=False)
     by_category: dict[str, npt.NDArray[np.int32]] = field(init=False, repr=False, compare=False)
     by_brand: dict[str, npt.NDArray[np.int32]] = field(init=False, repr=False, compare=False)
     by_campaign: dict[str, npt.NDArray[np.int32]] = field(init=False, repr=False, compare=False)
@@ -82,11 +83,11 @@ class Snapshot:
         order = np.argsort(-self.popularity, kind="stable").astype(np.int32)
         object.__setattr__(self, "by_popularity", order)
 
-    def nearest(self) -> Near:
-        """What finds items by their vectors: the one that was stored, else one that is made now."""
+    def nearest(self, index: faiss.Index | None = None) -> Near:
+        """What finds items by their vectors; made when first asked for, of the stored `index` where there is one."""
         if self.near is None:
             popularity = self.logarithmic if len(self.vectors) else self.logarithmic[:0]
-            object.__setattr__(self, "near", Near(self.vectors, popularity))
+            object.__setattr__(self, "near", Near(self.vectors, popularity, index=index))
         assert self.near is not None
         return self.near
 
