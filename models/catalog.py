@@ -10,7 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from contracts.clock import to_micros
+from contracts.cuts import Cut
+from contracts.features import DAY_MICROS
 from contracts.settings import Settings
+from models.decide.ranker import COUNTED, no_numbers
 from models.decide.words import WORDS, item_words
 from models.tables import read_cut
 
@@ -27,7 +31,8 @@ COLUMNS = (
     "availability",
     "ships_in_days",
     "campaign",
-    "item_carts_30d",
+    "item_first_seen_at",
+    *COUNTED,
 )
 
 
@@ -38,6 +43,7 @@ class Catalog:
     Attributes:
         ships_in_days: int32[items], -1 where nothing is promised.
         carts_30d: int64[items], additions to the cart in the 30 days to the cut.
+        numbers: float32[items, NUMBERS], what the ranker reads of each (`item_numbers`).
     """
 
     ids: tuple[str, ...]
@@ -50,6 +56,7 @@ class Catalog:
     campaigns: tuple[str | None, ...]
     ships_in_days: Ints
     carts_30d: npt.NDArray[np.int64]
+    numbers: npt.NDArray[np.float32]
 
     @property
     def index(self) -> dict[str, int]:
@@ -85,7 +92,31 @@ def read_catalog_at(settings: Settings, cut_on: date) -> Catalog:
         campaigns=of("campaign"),
         ships_in_days=np.array([-1 if days is None else days for days in of("ships_in_days")], np.int32),
         carts_30d=np.array([carts or 0 for carts in of("item_carts_30d")], np.int64),
+        numbers=item_numbers(columns, cut_on)[kept],
     )
+
+
+def read_numbers_at(settings: Settings, catalog: Catalog, cut_on: date) -> npt.NDArray[np.float32]:
+    """float32[items, NUMBERS] of the catalog's items at another cut; 0 of what was not known then.
+
+    Raises:
+        ModelsError: the cut has no rows.
+    """
+    rows = read_cut(settings, "gold_item_features", cut_on, ("item_id", "item_first_seen_at", *COUNTED))
+    index = catalog.index
+    at = np.array([index.get(item, -1) for item in rows.column("item_id").to_pylist()])
+    found = no_numbers(len(catalog.ids))
+    found[at[at >= 0]] = item_numbers(rows.to_pydict(), cut_on)[at >= 0]
+    return found
+
+
+def item_numbers(columns: Mapping[str, Sequence[Any]], cut_on: date) -> npt.NDArray[np.float32]:
+    """float32[items, NUMBERS] of columns of `gold_item_features`: logarithms of counts, and of the age in days at the cut's end."""
+    counts = np.array([columns[name] for name in COUNTED], np.float64)
+    seen = np.array([columns["item_first_seen_at"]], np.float64)
+    ages = (to_micros(Cut(cut_on).end) - seen) / DAY_MICROS
+    found = np.log1p(np.maximum(np.nan_to_num(np.concatenate([counts, ages])), 0))
+    return np.ascontiguousarray(found.T, np.float32)
 
 
 def item_features(catalog: Catalog, vocabulary: Mapping[str, int]) -> ItemFeatures:

@@ -13,12 +13,14 @@ from typing import Any, TypeAlias
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from contracts.catalog import CatalogState
 from contracts.settings import TOPICS, Settings
 from models.catalog import Catalog
+from models.decide.query import NO_ITEM
 from models.errors import ModelsError
 
 Update = Mapping[str, Any]
@@ -124,12 +126,13 @@ def over(later: Catalog, earlier: Catalog) -> Catalog:
 
 
 def _with(catalog: Catalog, changes: Mapping[str, State]) -> Catalog:
-    carts = dict(zip(catalog.ids, catalog.carts_30d.tolist(), strict=True))
+    known = catalog.index
     states = {item: _state(catalog, row) for row, item in enumerate(catalog.ids)} | dict(changes)
     ids = tuple(sorted(states))
     titles, categories, brands, prices, currencies, stock, campaigns, ships = zip(
         *(states[item] for item in ids), strict=True
     )
+    rows = np.array([known.get(item, NO_ITEM) for item in ids], np.int32)
     return replace(
         catalog,
         ids=ids,
@@ -141,8 +144,16 @@ def _with(catalog: Catalog, changes: Mapping[str, State]) -> Catalog:
         in_stock=np.array(stock, bool),
         campaigns=campaigns,
         ships_in_days=np.array(ships, np.int32),
-        carts_30d=np.array([carts.get(item, 0) for item in ids], np.int64),
+        carts_30d=_known(catalog.carts_30d, rows),
+        numbers=_known(catalog.numbers, rows),
     )
+
+
+def _known(values: npt.NDArray[Any], rows: npt.NDArray[np.int32]) -> npt.NDArray[Any]:
+    """The values in other rows, 0 of what is new."""
+    found = values[rows]
+    found[rows == NO_ITEM] = 0
+    return found
 
 
 def _state(catalog: Catalog, row: int) -> State:

@@ -26,6 +26,7 @@ WEIGHTS = "weights.npz"
 BLEND = "blend.json"
 WORD_VECTORS = "word_vectors.npy"
 LAYOUT_OF = "layout.txt"
+RANKER = "ranker.txt"
 
 
 def knn_files(items: Sequence[str], knn: Knn) -> dict[str, bytes]:
@@ -41,6 +42,12 @@ def popularity_files(items: Sequence[str], counts: Floats) -> dict[str, bytes]:
 def read_blend(folder: Path) -> Blend:
     """The weights that a two-tower is served with."""
     return Blend(**json.loads((folder / BLEND).read_text()))
+
+
+def read_ranker(folder: Path) -> bytes | None:
+    """A two-tower's trees; None where its blend serves as it is."""
+    path = folder / RANKER
+    return path.read_bytes() if path.is_file() else None
 
 
 def layout_of(folder: Path) -> str | None:

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import numpy as np
 
+from contracts.settings import Settings
 from models import files
 from models.baselines.item_knn import score_knn
-from models.baselines.popularity import score_popularity
-from models.catalog import Catalog
+from models.baselines.popularity import popularity, score_popularity
+from models.catalog import Catalog, read_numbers_at
 from models.decide.tower import QueryTower, tower_query
 from models.embed import catalog_vectors
 from models.evaluation.cases import Floats
 from models.evaluation.ranking import Score
 from models.examples import Examples
+from models.ranker import ranked
 from models.registry import Champion
-from models.served import Around, score_served
+from models.served import Around, Pipeline
 
 
-def incumbent_score(champion: Champion, catalog: Catalog, counts: Floats) -> Score[Examples]:
-    """Scores as the champion serves them; `counts` float32[items] is today's popularity."""
+def incumbent_score(
+    settings: Settings, champion: Champion, catalog: Catalog, train: Examples, last: date
+) -> Score[Examples]:
+    """Scores as the champion serves them, with the popularity of the rows that a candidate learns from, and what is known of the items
+    at the last of their days.
+
+    Raises:
+        ModelsError: it has a ranker, and nothing is known of the items then.
+    """
+    counts = popularity(train.interactions(), len(catalog.ids))
     if champion.kind == "item_knn":
         return score_knn(files.read_knn(champion.folders["item_knn"], catalog.index), counts)
     if champion.kind == "popularity":
@@ -32,4 +44,7 @@ def incumbent_score(champion: Champion, catalog: Catalog, counts: Floats) -> Sco
 
     knn = files.read_knn(champion.folders["item_knn"], catalog.index)
     around = Around.of(knn, files.read_visits(folder, catalog.index), counts)
-    return score_served(query, vectors, around, files.read_blend(folder))
+    pipeline, trees = Pipeline(query, vectors, around, files.read_blend(folder)), files.read_ranker(folder)
+    if trees:
+        pipeline = ranked(pipeline, catalog, read_numbers_at(settings, catalog, last), trees)
+    return pipeline.score

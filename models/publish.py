@@ -83,6 +83,7 @@ def snapshot_of(catalog: Catalog, vectors: Floats, champion: Champion, cut_on: d
         in_stock=catalog.in_stock,
         campaigns=catalog.campaigns,
         ships_in_days=catalog.ships_in_days,
+        numbers=catalog.numbers,
         vectors=vectors,
         word_vectors=files.read_word_vectors(towers) if towers else no_vectors(),
         popularity=catalog.carts_30d.astype(np.float32),
@@ -104,10 +105,11 @@ def write_checked(settings: Settings, snapshot: Snapshot, champion: Champion, ma
         ModelsError: it is not fit to serve.
     """
     check(snapshot)
-    tower = None
+    tower = ranker = None
     if champion.kind == "two_tower":
-        tower = (champion.folders["two_tower"] / files.QUERY_TOWER).read_bytes()
-    return write_snapshot(settings.serving, snapshot, tower, made_at)
+        folder = champion.folders["two_tower"]
+        tower, ranker = (folder / files.QUERY_TOWER).read_bytes(), files.read_ranker(folder)
+    return write_snapshot(settings.serving, snapshot, tower, made_at, ranker)
 
 
 def no_vectors() -> Floats:

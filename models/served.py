@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +11,10 @@ from models.baselines.item_knn import Knn, item_knn
 from models.baselines.popularity import popularity
 from models.decide.blend import SERVED, Blend, logarithmic, neighbour_sums, parts, total
 from models.decide.query import of_session
-from models.decide.scored import NOTHING
+from models.decide.ranker import POOL, Rank
+from models.decide.scored import NOTHING, Scored
 from models.decide.sessions import SessionIndex, session_index, votes
 from models.evaluation.cases import Floats, Interactions, Ints
-from models.evaluation.ranking import Score
 from models.examples import Examples
 
 Queries = Callable[[Examples], Floats]
@@ -41,33 +41,70 @@ class Around:
         return cls.of(item_knn(train, items), sessions, popularity(train, items))
 
 
-def score_served(query: Queries, vectors: Floats, around: Around, blend: Blend = SERVED) -> Score[Examples]:
-    """The blend over item vectors float32[items, 64]; popularity where neither an item nor a word is known, as on the ladder."""
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """A two-tower as it serves: the blend over item vectors float32[items, 64], and what a ranker makes of the blend's best."""
 
-    def score(examples: Examples) -> Floats:
+    query: Queries
+    vectors: Floats
+    around: Around
+    blend: Blend = SERVED
+    rank: Rank | None = None
+
+    def score(self, examples: Examples) -> Floats:
+        """float32[n, items]; popularity where neither an item nor a word is known, as on the ladder."""
         known = (examples.kinds != 0).any(axis=1) | (examples.words != 0).any(axis=1)
-        found = np.zeros((len(examples), len(vectors)), np.float32)
+        found = np.tile(self.around.popularity, (len(examples), 1))
         if known.any():
-            found[known] = query(examples.where(known)) @ vectors.T
-        found = blend_rows(found, examples.positions, examples.kinds, around, blend)
-        found[~known] = around.popularity
+            asked = examples.where(known)
+            said = self.said(asked)
+            if self.rank is None:
+                found[known] = [total(one) for one in said]
+            else:
+                found[known] = [self._ranked(asked, row, one, self.rank) for row, one in enumerate(said)]
         return found
 
-    return score
+    def said(self, examples: Examples) -> Iterator[dict[str, Floats]]:
+        """Example by example what each source adds to the blend, float32[items] by its name."""
+        similar = self.query(examples) @ self.vectors.T
+        return said_rows(similar, examples.positions, examples.kinds, self.around, self.blend)
+
+    def _ranked(self, examples: Examples, row: int, said: Mapping[str, Floats], rank: Rank) -> Floats:
+        """float32[items]: the blend, above it its best in the ranker's order."""
+        found = total(said)
+        pool = pool_of(found)
+        order = rank(examples.question(row), pool, {name: value[pool] for name, value in said.items()})
+        found[pool] = found.max() + 1 + order - order.min()
+        return found
+
+
+def pool_of(blended: Floats) -> Ints:
+    """int32[n]: what a ranker is asked about, the blend's best first."""
+    return Scored(np.arange(len(blended), dtype=np.int32), blended).best(POOL).items
 
 
 def blend_rows(similar: Floats, positions: Ints, kinds: Ints, around: Around, blend: Blend) -> Floats:
-    """float32[n, items]: `decide.blend` of each row.
+    """float32[n, items]: `decide.blend` of each row; see `said_rows`."""
+    found = np.empty_like(similar)
+    for row, said in enumerate(said_rows(similar, positions, kinds, around, blend)):
+        found[row] = total(said)
+    return found
+
+
+def said_rows(
+    similar: Floats, positions: Ints, kinds: Ints, around: Around, blend: Blend
+) -> Iterator[dict[str, Floats]]:
+    """Row by row what each source adds.
 
     Args:
         similar: float32[n, items], dot products of the queries with the item vectors.
         positions: int32[n, slots]; `kinds` beside it.
     """
-    knn, found = around.knn, np.empty_like(similar)
+    knn = around.knn
     items = np.arange(similar.shape[1], dtype=np.int32)
     for row, (slots, kind) in enumerate(zip(positions, kinds, strict=True)):
         known = slots[slots >= 0]
-        said = parts(
+        yield parts(
             items,
             similar[row],
             slots,
@@ -77,5 +114,3 @@ def blend_rows(similar: Floats, positions: Ints, kinds: Ints, around: Around, bl
             voted=votes(around.sessions, slots[of_session(kind)]) if blend.voted else NOTHING,
             blend=blend,
         )
-        found[row] = total(said)
-    return found

@@ -13,7 +13,7 @@ from contracts.settings import Settings
 from models import files
 from models.baselines.item_knn import item_knn, score_knn
 from models.baselines.popularity import popularity, score_popularity
-from models.catalog import Catalog, item_features, read_catalog_at, vocabulary_of
+from models.catalog import Catalog, item_features, read_catalog_at, read_numbers_at, vocabulary_of
 from models.decide.artifacts import SESSIONS, array_file, sessions_file
 from models.decide.blend import SERVED, Blend
 from models.decide.layout import LAYOUT
@@ -28,9 +28,10 @@ from models.evaluation.slices import slices_of
 from models.examples import Examples, read_examples, split
 from models.gate import judge, leak_of
 from models.incumbent import incumbent_score
+from models.ranker import Learned, fit_ranker, ranked, week_of
 from models.registry import VALIDATED_FROM, Candidate, Champion, Training
 from models.rivals import measured_alone
-from models.served import Around, score_served
+from models.served import Around, Pipeline
 from models.towers import TwoTower
 from models.train import Fit, Start, fit_two_tower, query_of, warm, weights_of
 from models.workers import fit_apart
@@ -84,9 +85,12 @@ def train_candidates(
             "a warm start is one process's work: leave --workers out, or start from nothing (--start full)"
         )
     fit = warm(how.fit) if start else how.fit
-    fitted = [two_tower(catalog, train, fit, start, how.workers), *baselines(catalog, train)]
-    counts = popularity(train.interactions(), len(catalog.ids))
-    standing = incumbent_score(incumbent, catalog, counts) if incumbent else None
+    last = first - timedelta(days=1)
+    learned = kept_ranker(incumbent) if start else learned_ranker(settings, catalog, train, last, how)
+    ranker = (learned.trees, read_numbers_at(settings, catalog, last)) if learned.trees else None
+    towers = two_tower(catalog, train, fit, start, how.workers, ranker=ranker)
+    fitted = [towers, *baselines(catalog, train)]
+    standing = incumbent_score(settings, incumbent, catalog, train, last) if incumbent else None
     candidates, stands = measured(fitted, standing, train, validation, len(catalog.ids))
     params: dict[str, str | int | float] = {
         "train_examples": len(train),
@@ -97,6 +101,7 @@ def train_candidates(
         "workers": how.workers,
         **{name: value for name, value in asdict(fit).items() if name != "shape"},
         **asdict(fit.shape),
+        "ranker": learned.said,
         "incumbent": incumbent.model_version if incumbent else "none",
         VALIDATED_FROM: str(first),
     }
@@ -173,13 +178,41 @@ def start_of(how: How, cut_on: date, incumbent: Champion | None) -> Start | None
     )
 
 
+def kept_ranker(incumbent: Champion | None) -> Learned:
+    """A warm start's: that of the towers that it goes on from, which have seen the week that another would be learned from."""
+    found = files.read_ranker(incumbent.folders["two_tower"]) if incumbent else None
+    return Learned(found, "the incumbent's" if found else "none: the incumbent has none")
+
+
+def learned_ranker(settings: Settings, catalog: Catalog, train: Examples, last: date, how: How) -> Learned:
+    """One of the week that ends with `last`, over towers of what lies before it; none where there is too little to learn from."""
+    try:
+        week = week_of(settings, catalog, train, last)
+    except ModelsError as error:
+        return Learned(None, f"none: {error}")
+    model, _ = fitted_towers(catalog, week.before, how.fit, workers=how.workers)
+    pipeline = pipeline_of(model, week.before)
+    return fit_ranker(pipeline, catalog, week, how.fit.seed)
+
+
 def two_tower(
-    catalog: Catalog, train: Examples, fit: Fit, start: Start | None = None, workers: int = 1
+    catalog: Catalog,
+    train: Examples,
+    fit: Fit,
+    start: Start | None = None,
+    workers: int = 1,
+    *,
+    ranker: tuple[bytes, Floats] | None = None,
 ) -> Fitted:
-    """The trained towers as LiteRT files, with the ids that the item tower knows and what a warm start goes on from."""
+    """The trained towers as LiteRT files, with the ids that the item tower knows and what a warm start goes on from.
+
+    Args:
+        ranker: trees that order the blend's best, and float32[items, NUMBERS] of the last day that is learned from.
+    """
     from models.export import item_tower_file, query_tower_file
 
     model, vocabulary = fitted_towers(catalog, train, fit, start, workers)
+    pipeline = pipeline_of(model, train)
     rows, items = train.interactions(), len(catalog.ids)
     content = {
         files.WEIGHTS: files.weights_file(weights_of(model)),
@@ -194,7 +227,10 @@ def two_tower(
         ),
         files.WORD_VECTORS: array_file(word_vectors_of(model, train)),
     }
-    return Candidate("two_tower", {}, content), score_pipeline(model, train)
+    if ranker:
+        trees, numbers = ranker
+        pipeline, content[files.RANKER] = ranked(pipeline, catalog, numbers, trees), trees
+    return Candidate("two_tower", {}, content), pipeline.score
 
 
 def word_vectors_of(model: TwoTower, train: Examples) -> Floats:
@@ -225,11 +261,11 @@ def trained_vocabulary(catalog: Catalog, train: Examples) -> dict[str, int]:
     return vocabulary_of([catalog.ids[row] for row in np.unique(train.labels)])
 
 
-def score_pipeline(model: TwoTower, train: Examples, blend: Blend = SERVED) -> Score[Examples]:
+def pipeline_of(model: TwoTower, train: Examples, blend: Blend = SERVED) -> Pipeline:
     """As the towers serve: blended with the item-kNN and the popularity of the same rows."""
     vectors = model.item_vectors().numpy()
     around = Around.learned(train.interactions(), len(vectors))
-    return score_served(query_of(model, vectors), vectors, around, blend)
+    return Pipeline(query_of(model, vectors), vectors, around, blend)
 
 
 def baselines(catalog: Catalog, train: Examples) -> list[Fitted]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from contracts.errors import BraidError
 from models.decide.artifacts import CURRENT, current_version, open_served
 from models.decide.decide import question_of
+from models.decide.ranker import POOL
 from models.decide.shelf import Served, Shelf
 from models.decide.shopper import Shopper
 from models.decide.snapshot import Snapshot, SnapshotError
@@ -22,7 +24,7 @@ from scorer.stamps import Stamp, stamp_of
 
 LOG = logging.getLogger("scorer.snapshots")
 FOLLOW_SECONDS = 0.5
-UNUSABLE = (BraidError, OSError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile)
+UNUSABLE = (BraidError, OSError, ValueError, KeyError, TypeError, RuntimeError)
 """What files that are not a snapshot raise on their way through JSON, numpy and LiteRT."""
 
 
@@ -99,6 +101,7 @@ def check(served: Served) -> None:
     snapshot = served.snapshot
     items = len(snapshot.ids)
     lengths = {
+        "numbers": len(snapshot.numbers),
         "titles": len(snapshot.titles),
         "price_minor": len(snapshot.price_minor),
         "currency": len(snapshot.currency),
@@ -123,9 +126,14 @@ def check(served: Served) -> None:
 
 
 def _try_query(served: Served) -> None:
-    """A tower is asked once for nobody before it is asked for somebody."""
+    """A tower and a ranker are asked once for nobody before they are asked for somebody."""
     assert served.query is not None
     question, _ = question_of(Shopper(search_term="anything"), served.snapshot)
     vector = served.query(question)
     if vector.shape != served.snapshot.vectors.shape[1:]:
         raise SnapshotError(f"{served.snapshot.version}: the query tower answers {vector.shape}")
+    if served.rank is not None:
+        first = np.arange(min(POOL, len(served.snapshot.ids)), dtype=np.int32)
+        order = served.rank(question, first, {"similar": served.snapshot.vectors[first] @ vector})
+        if order.shape != first.shape or not np.isfinite(order).all():
+            raise SnapshotError(f"{served.snapshot.version}: the ranker answers {order[:3]}")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import cast
 
-from redis.asyncio import ConnectionPool, Redis
+from redis.asyncio import ConnectionPool
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
@@ -24,6 +24,7 @@ READ_BUDGET_SECONDS = 0.1
 """Far above the 1 ms of a read, so that a stall of the machine is no failure of Redis."""
 CONNECT_SECONDS = 0.5
 PING_SECONDS = 1.0
+PING = b"*1\r\n$4\r\nPING\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,6 @@ class FeatureStore:
         self, url: str, project: str, metrics: Metrics, budget_seconds: float = READ_BUDGET_SECONDS
     ) -> None:
         pool: ConnectionPool = ConnectionPool.from_url(url, socket_connect_timeout=CONNECT_SECONDS)
-        self._redis: Redis = Redis(connection_pool=pool)
         self._pool = pool
         self._project = project
         key = progress_key(project).encode()
@@ -70,9 +70,7 @@ class FeatureStore:
             async with asyncio.timeout(self._budget_seconds):
                 progress, *answers = await self._fetch(rows)
         except TimeoutError:
-            # Whoever opened another one since has no part in this.
-            if line is not None and line is self._line:
-                self._hang_up()
+            self._leave(line)
             self._breaker.failed()
             raise self._unavailable("timeout", "Redis gave no answer in time") from None
         except (RedisError, OSError) as error:
@@ -84,42 +82,49 @@ class FeatureStore:
         return [self._decoded(row, answer) for row, answer in zip(rows, answers, strict=True)]
 
     async def ping(self) -> str | None:
-        """Why Redis cannot be reached; None when it can."""
+        """Why Redis cannot be reached; None when it can, over the line that the reads share."""
+        line = self._line
         try:
             async with asyncio.timeout(PING_SECONDS):
-                await self._redis.ping()
+                (answer,) = await (await self._lined()).ask(PING, 1)
         except TimeoutError:
+            self._leave(line)
             return f"no answer within {PING_SECONDS:g} s"
         except (RedisError, OSError) as error:
             return str(error)
-        return None
+        return str(answer) if isinstance(answer, Exception) else None
 
     async def close(self) -> None:
         self._hang_up()
-        await self._redis.aclose()
         await self._pool.disconnect()
 
     async def _fetch(self, rows: Sequence[RowKey]) -> list[Answer]:
         """How far the store is, then the rows: one write, one read; an error of one command stands in its place."""
         # Packed here: redis-py packs each of the hundred fields in Python, which takes as long as Redis does.
         commands = (_packed(row.view, redis_key(self._project, row.key)) for row in rows)
-        line = self._line
-        if line is None or line.lost:
-            line = await self._opened()
+        line = await self._lined()
         answers = await line.ask(b"".join((self._progress, *commands)), 1 + len(rows))
         for answer in answers:
             if isinstance(answer, RedisConnectionError):
                 raise answer
         return answers
 
-    async def _opened(self) -> Line:
+    async def _lined(self) -> Line:
+        """The open line; a lost one is opened again."""
+        if self._line is not None and not self._line.lost:
+            return self._line
         async with self._opening:
             if self._line is None or self._line.lost:
                 self._line = await Line.open(self._pool.make_connection())  # type: ignore[no-untyped-call]
             return self._line
 
+    def _leave(self, line: Line | None) -> None:
+        """Hang up on what does not answer; whoever opened another one since has no part in this."""
+        if line is not None and line is self._line:
+            self._hang_up()
+
     def _hang_up(self) -> None:
-        """Whatever does not answer is left: the next read opens another line."""
+        """The next read opens another line."""
         if self._line is not None:
             self._line.hang_up()
             self._line = None

@@ -35,6 +35,8 @@ missing_packages() {
   command -v mvn >/dev/null || echo maven
   command -v redis-server >/dev/null || echo redis-server
   command -v chromium >/dev/null || echo chromium
+  # LightGBM's wheel takes OpenMP from the system.
+  [[ "$(/sbin/ldconfig -p)" == *libgomp.so.1* ]] || echo libgomp1
   # Debian's python3 alone has no ensurepip, without which `venv` makes an environment that lacks pip.
   [ -x .uv/bin/uv ] || "$(any_python)" -c 'import ensurepip, venv' 2>/dev/null || venv_package
 }

@@ -71,7 +71,7 @@ def _write_config(settings: Settings) -> None:
 
 def broker_config(settings: Settings) -> dict[str, str]:
     """`server.properties`: everything on loopback, nothing expires, one replica."""
-    here = f"PLAINTEXT://{settings.kafka_bootstrap}"
+    here = f"PLAINTEXT://{settings.host}:{settings.port('kafka')}"
     controller = f"{settings.host}:{settings.port('kafka_controller')}"
     return {
         "process.roles": "broker,controller",
@@ -80,7 +80,8 @@ def broker_config(settings: Settings) -> dict[str, str]:
         "controller.listener.names": "CONTROLLER",
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
         "listeners": f"{here},CONTROLLER://{controller}",
-        "advertised.listeners": here,
+        # What stands between it and its clients (`make chaos`) has an address of its own.
+        "advertised.listeners": f"PLAINTEXT://{settings.kafka_bootstrap}",
         "log.dirs": str(settings.var / "kafka"),
         "num.partitions": str(settings.kafka_partitions),
         "auto.create.topics.enable": "false",

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import io
 import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,14 +22,16 @@ from contracts.policy import PLAIN, Policy
 from models.decide.blend import Blend
 from models.decide.columns import Coded, Texts
 from models.decide.layout import LAYOUT
+from models.decide.manifest import MANIFEST, check_file, read_manifest, sealed, sha256, to_json
 from models.decide.near import read_index
+from models.decide.ranker import Items, ranked_by, read_ranker
 from models.decide.sessions import SessionIndex
 from models.decide.shelf import Served
 from models.decide.snapshot import Snapshot, SnapshotError
 from models.decide.tower import QueryTower, tower_query
 
-MANIFEST = "manifest.json"
 TOWER = "query_tower.tflite"
+RANKER = "ranker.txt"
 BLEND = "blend.json"
 SESSIONS = "sessions.npz"
 CURRENT = "current.json"
@@ -39,6 +40,7 @@ ARRAYS = {
     "price_minor": np.int64,
     "in_stock": np.bool_,
     "ships_in_days": np.int32,
+    "numbers": np.float32,
     "vectors": np.float32,
     "word_vectors": np.float32,
     "popularity": np.float32,
@@ -59,25 +61,27 @@ FILES = {
 Floats = npt.NDArray[np.float32]
 
 
-def write_snapshot(root: Path, snapshot: Snapshot, tower: bytes | None, made_at: datetime) -> str:
+def write_snapshot(
+    root: Path, snapshot: Snapshot, tower: bytes | None, made_at: datetime, ranker: bytes | None = None
+) -> str:
     """Write `root/<version>/` and return the version; the snapshot's own `version` is not read.
 
     The version is named by cut, model version and content, so a folder that exists is already right and is
     left as it is.
     """
-    files = _files(snapshot, tower)
-    hashes = {name: _sha256(content) for name, content in files.items()}
+    files = _files(snapshot, {TOWER: tower, RANKER: ranker})
+    hashes = {name: sha256(content) for name, content in files.items()}
     about = {
         "model_version": snapshot.model_version,
         "kind": snapshot.kind,
         "cut_on": snapshot.cut_on,
         "layout": LAYOUT,
     }
-    content_hash = _sha256(_json({**about, "files": hashes}))[:10]
+    content_hash = sha256(to_json({**about, "files": hashes}))[:10]
     version = f"{snapshot.cut_on}-{snapshot.model_version}-{content_hash}"
     manifest = {**about, "version": version, "made_at": to_rfc3339(made_at), "files": hashes}
     if not (root / version / MANIFEST).is_file():
-        _write_folder(root / version, {**files, MANIFEST: _json(manifest)})
+        _write_folder(root / version, {**files, MANIFEST: sealed(manifest)})
     return version
 
 
@@ -87,13 +91,13 @@ def open_snapshot(folder: Path) -> Snapshot:
     Raises:
         SnapshotError: a file is missing, or its SHA-256 is not the manifest's (names the file), or it is of another layout.
     """
-    manifest = _manifest(folder)
+    manifest = read_manifest(folder)
     if manifest.get("layout") != LAYOUT:
         raise SnapshotError(
             f"{folder.name} is of another layout than this code reads: train and publish anew (python -m models train --start full)"
         )
     for name, digest in manifest["files"].items():
-        _check(folder / name, digest)
+        check_file(folder / name, digest)
     if lacking := FILES - manifest["files"].keys():
         raise SnapshotError(
             f"{folder.name} has no {sorted(lacking)}: publish again (python -m models publish)"
@@ -124,12 +128,27 @@ def open_snapshot(folder: Path) -> Snapshot:
 
 
 def open_served(folder: Path, policy: Policy = PLAIN) -> Served:
-    """A snapshot, its query and the policy over it: what the scorer and the lists hand to `decide`."""
+    """A snapshot, its query, its ranker and the policy over it: what the scorer and the lists hand to `decide`.
+
+    Raises:
+        SnapshotError: as `open_snapshot`.
+        ValueError: the ranker reads other features than this code gives.
+    """
     snapshot = open_snapshot(folder)
-    if TOWER not in _manifest(folder)["files"]:
+    there = read_manifest(folder)["files"]
+    if TOWER not in there:
         return Served.of(snapshot, None, policy)
     query = tower_query(QueryTower(folder / TOWER), snapshot.vectors, snapshot.word_vectors)
-    return Served.of(snapshot, query, policy)
+    served = Served.of(snapshot, query, policy)
+    if RANKER not in there:
+        return served
+    booster = read_ranker((folder / RANKER).read_bytes())
+    return replace(served, rank=ranked_by(booster, items_of(snapshot)))
+
+
+def items_of(snapshot: Snapshot) -> Items:
+    """What a ranker reads of the snapshot's items."""
+    return Items.of(snapshot, snapshot.vectors, snapshot.numbers)
 
 
 def current_version(serving: Path) -> str | None:
@@ -177,7 +196,7 @@ def set_staged(serving: Path, cut_on: str, version: str) -> None:
 def forget_old(serving: Path, kept: int) -> None:
     """Remove snapshots: the current one stays, of each cut the newest made, of `kept` cuts; so do the pointers to them."""
     current = current_version(serving)
-    made = [(path, _manifest(path)) for path in serving.iterdir() if (path / MANIFEST).is_file()]
+    made = [(path, found) for path in serving.iterdir() if (found := _made(path))]
     made.sort(key=lambda one: (one[1]["cut_on"], one[1]["made_at"], one[0].name), reverse=True)
     newest: dict[str, str] = {}
     for path, manifest in made:
@@ -188,6 +207,14 @@ def forget_old(serving: Path, kept: int) -> None:
     for pointer in serving.glob(STAGED.format(cut_on="*")):
         if not (serving / str(_named(pointer)) / MANIFEST).is_file():
             pointer.unlink()
+
+
+def _made(folder: Path) -> dict[str, Any] | None:
+    """What a snapshot's folder says it holds; None of what is none."""
+    try:
+        return read_manifest(folder)
+    except (SnapshotError, OSError):
+        return None
 
 
 @contextmanager
@@ -210,15 +237,15 @@ def _named(pointer: Path) -> str | None:
 
 
 def _name(pointer: Path, version: str) -> None:
-    _manifest(pointer.parent / version)
+    read_manifest(pointer.parent / version)
     if _named(pointer) == version:
         return
     fresh = pointer.with_name(f"{pointer.name}.{os.getpid()}.new")
-    fresh.write_bytes(_json({"version": version}))
+    fresh.write_bytes(to_json({"version": version}))
     fresh.replace(pointer)
 
 
-def _files(snapshot: Snapshot, tower: bytes | None) -> dict[str, bytes]:
+def _files(snapshot: Snapshot, models: Mapping[str, bytes | None]) -> dict[str, bytes]:
     coded = {name: Coded.of(getattr(snapshot, name)) for name in CODED}
     titles = Texts.of(snapshot.titles)
     items = {"ids": list(snapshot.ids), **{name: column.values for name, column in coded.items()}}
@@ -228,13 +255,13 @@ def _files(snapshot: Snapshot, tower: bytes | None) -> dict[str, bytes]:
     arrays |= {
         f"sessions_{part.name}": getattr(snapshot.sessions, part.name) for part in fields(SessionIndex)
     }
-    files = {
-        "items.json": _json(items),
+    return {
+        "items.json": to_json(items),
         NEAR: snapshot.nearest().stored(),
-        BLEND: _json(asdict(snapshot.blend)),
+        BLEND: to_json(asdict(snapshot.blend)),
         **{f"{name}.npy": array_file(array) for name, array in arrays.items()},
+        **{name: content for name, content in models.items() if content is not None},
     }
-    return files if tower is None else {**files, TOWER: tower}
 
 
 def sessions_file(index: SessionIndex) -> bytes:
@@ -261,26 +288,6 @@ def _write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     fresh.rename(folder)
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
-    try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
-    except FileNotFoundError as error:
-        raise SnapshotError(
-            f"{folder / MANIFEST} is missing: publish again (python -m models publish)"
-        ) from error
-    return manifest
-
-
-def _check(path: Path, digest: str) -> None:
-    try:
-        with path.open("rb") as content:
-            found = hashlib.file_digest(content, "sha256").hexdigest()
-    except FileNotFoundError as error:
-        raise SnapshotError(f"{path} is missing: publish again (python -m models publish)") from error
-    if found != digest:
-        raise SnapshotError(f"{path}: sha256 is {found}, the manifest says {digest}: publish again")
-
-
 def _mapped(path: Path) -> npt.NDArray[Any]:
     """The array, its pages shared with whoever maps it too."""
     # As a plain array: numpy's own class for mapped files costs microseconds a look.
@@ -293,11 +300,3 @@ def array_file(array: npt.NDArray[Any]) -> bytes:
     out = io.BytesIO()
     np.save(out, array, allow_pickle=False)
     return out.getvalue()
-
-
-def _json(value: object) -> bytes:
-    return (json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")) + "\n").encode()
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

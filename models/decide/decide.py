@@ -14,7 +14,7 @@ from contracts.decisions import Degraded, Result
 from contracts.policy import PlacementName
 from models.decide.facts import REQUEST_NAMES, facts_of
 from models.decide.policy import Page, Pick, Pool, Wishes, arrange, withheld
-from models.decide.query import Query, Question, of_session, slots
+from models.decide.query import Question, of_session, slots
 from models.decide.rankings import (
     CONTEXTUAL,
     FULL,
@@ -111,11 +111,11 @@ def _tiers(
     served: Served, shopper: Shopper, page: Page, allowed: Mask, count: int
 ) -> tuple[int, str | None, list[Tier]]:
     """The rung that was stood on and why, and the candidates: complements where they are asked for, the ranking's, and popular ones."""
-    snapshot, query = served.snapshot, served.query
-    ranking = _rank(snapshot, shopper, query)
+    snapshot = served.snapshot
+    ranking = _rank(served, shopper)
     found = ranking.best(allowed, count)
     if not len(found) and ranking.source not in (RUNGS[CONTEXTUAL], RUNGS[POPULAR]):
-        ranking = _without_rows(snapshot, shopper, query, NO_CANDIDATE)
+        ranking = _without_rows(served, shopper, NO_CANDIDATE)
         found = ranking.best(allowed, count)
     if not len(found) and ranking.source == RUNGS[CONTEXTUAL]:
         ranking = popular(snapshot, POPULAR, ranking.cause)
@@ -143,23 +143,24 @@ def _cart_of(shopper: Shopper) -> Sequence[str]:
     return list(dict.fromkeys([*shopper.cart, *shopper.carted, *shopper.context]))
 
 
-def _rank(snapshot: Snapshot, shopper: Shopper, query: Query | None) -> Ranking:
+def _rank(served: Served, shopper: Shopper) -> Ranking:
     """The highest rung that can be stood on."""
+    snapshot = served.snapshot
     if not shopper.consent_granted:
-        return _without_rows(snapshot, shopper, query, shopper.failure or NO_CONSENT)
+        return _without_rows(served, shopper, shopper.failure or NO_CONSENT)
     question, reason = question_of(shopper, snapshot)
     cause = shopper.problem
     if not question.is_empty:
         stale = shopper.session_problem is not None and not of_session(question.kinds).any()
-        ranking = _champion(snapshot, question, reason, query)
+        ranking = _champion(served, question, reason)
         if ranking is not None:
             return replace(ranking, level=STALE_SESSION if stale else FULL, cause=cause)
-        cause = NO_CANDIDATE if query is None else "the query tower gave no vector"
+        cause = NO_CANDIDATE if served.query is None else "the query tower gave no vector"
     if _vector_fits(snapshot, shopper):
         best = by_vector(snapshot, np.asarray(shopper.vector, np.float32))
         explain = explain_with("close to your earlier choices")
         return Ranking(best, RUNGS[USER_EMBEDDING], explain, USER_EMBEDDING, cause or "no row gives a query")
-    return _without_rows(snapshot, shopper, query, cause or NOTHING_KNOWN)
+    return _without_rows(served, shopper, cause or NOTHING_KNOWN)
 
 
 def question_of(shopper: Shopper, snapshot: Snapshot) -> tuple[Question, str]:
@@ -176,8 +177,9 @@ def question_of(shopper: Shopper, snapshot: Snapshot) -> tuple[Question, str]:
     return Question(positions, kinds, words, facts_of(shopper.features)), reason
 
 
-def _without_rows(snapshot: Snapshot, shopper: Shopper, query: Query | None, cause: str) -> Ranking:
+def _without_rows(served: Served, shopper: Shopper, cause: str) -> Ranking:
     """What can be said to anybody: similar to the item of the request, else near its words, else popular."""
+    snapshot = served.snapshot
     similar = contextual(snapshot, shopper.context, cause)
     if similar is not None:
         return similar
@@ -189,14 +191,15 @@ def _without_rows(snapshot: Snapshot, shopper: Shopper, query: Query | None, cau
         features={name: shopper.features.get(name) for name in REQUEST_NAMES},
     )
     question, reason = question_of(asked, snapshot)
-    near = None if question.is_empty else _champion(snapshot, question, reason, query)
+    near = None if question.is_empty else _champion(served, question, reason)
     if near is None:
         return popular(snapshot, POPULAR, cause)
     return replace(near, source=RUNGS[CONTEXTUAL], level=CONTEXTUAL, cause=cause)
 
 
-def _champion(snapshot: Snapshot, question: Question, reason: str, query: Query | None) -> Ranking | None:
+def _champion(served: Served, question: Question, reason: str) -> Ranking | None:
     """The champion's scores for the question; None when it has no answer to it."""
+    snapshot = served.snapshot
     positions, kinds = question.positions, question.kinds
     known = positions[positions >= 0]
     if snapshot.kind == "item_knn":
@@ -206,11 +209,11 @@ def _champion(snapshot: Snapshot, question: Question, reason: str, query: Query 
         return Ranking(by_neighbours(snapshot, known), "item_knn", explain, FULL, None)
     if snapshot.kind == "popularity":
         return popular(snapshot, FULL, None)
-    vector = None if query is None else query(question)
+    vector = None if served.query is None else served.query(question)
     if vector is None or not np.isfinite(vector).all():
         return None
     explain = explain_by_vectors(snapshot, known, kinds) if len(known) else explain_with(reason)
-    best, parts = by_blend(snapshot, question, vector)
+    best, parts = by_blend(snapshot, question, vector, served.rank)
     return Ranking(best, "two_tower", explain, FULL, None, parts)
 
 

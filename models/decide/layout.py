@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 
-from models.decide import facts, query, words
+from models.decide import facts, query, ranker, words
 
 LAYOUT = hashlib.sha256(
     json.dumps(
@@ -13,6 +13,7 @@ LAYOUT = hashlib.sha256(
             [query.SESSION_SLOTS, query.USER_SLOTS, query.KINDS],
             [facts.CYCLES, facts.PLACES, facts.STAGES, facts.SESSION_KNOWN, facts.USER_KNOWN],
             [facts.SESSION_AMOUNTS, facts.SESSION_SHARES, facts.USER_AMOUNTS, facts.USER_SHARES],
+            ranker.FEATURES,
             [words.WORDS, words.TITLE_WORDS, words.WORD_BUCKETS, words.WORD.pattern],
         ]
     ).encode()

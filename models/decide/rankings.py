@@ -9,6 +9,7 @@ import numpy as np
 
 from models.decide.blend import neighbour_sums, parts, total, weight_of_popularity
 from models.decide.query import CARTED_KIND, Question, of_session
+from models.decide.ranker import POOL, Rank
 from models.decide.reasons import Explain, explain_by_neighbours, explain_with
 from models.decide.scored import NOTHING, Floats, Ints, Mask, Scored
 from models.decide.sessions import votes
@@ -99,8 +100,9 @@ def by_vector(snapshot: Snapshot, vector: Floats) -> Best:
     return best
 
 
-def by_blend(snapshot: Snapshot, question: Question, vector: Floats) -> tuple[Best, Parts]:
-    """By `decide.blend`: what is retrieved by vector and popularity, and what another source speaks for; and what each source adds."""
+def by_blend(snapshot: Snapshot, question: Question, vector: Floats, rank: Rank | None) -> tuple[Best, Parts]:
+    """By `decide.blend`: what is retrieved by vector and popularity, and what another source speaks for, its best in the order of `rank`;
+    and what each source adds to the blend."""
     positions, kinds, blend = question.positions, question.kinds, snapshot.blend
     known = positions[positions >= 0]
     together = neighbour_sums(snapshot.neighbours, snapshot.scores, known)
@@ -123,7 +125,14 @@ def by_blend(snapshot: Snapshot, question: Question, vector: Floats) -> tuple[Be
         near = snapshot.nearest().best(vector, popular, allowed, max(count, RETRIEVED))
         items = np.unique(np.concatenate([near, known, together.items, voted.items])).astype(np.int32)
         items = items[allowed[items]]
-        return Scored(items, total(said(items))).best(count)
+        spoken = said(items)
+        blended = Scored(items, total(spoken))
+        if rank is None:
+            return blended.best(count)
+        pool = blended.best(max(count, POOL)).items
+        at = np.searchsorted(items, pool)
+        order = rank(question, pool, {name: value[at] for name, value in spoken.items()})
+        return Scored(pool, order).best(count)
 
     return best, lambda item: {
         name: float(value[0]) for name, value in said(np.array([item], np.int32)).items()

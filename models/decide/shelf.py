@@ -16,6 +16,7 @@ from contracts.cuts import Cut
 from contracts.policy import PLAIN, Policy
 from models.decide.policy import Rulebook
 from models.decide.query import Query
+from models.decide.ranker import Rank
 from models.decide.scored import Mask
 from models.decide.snapshot import Snapshot
 
@@ -67,12 +68,16 @@ class Shelf:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A snapshot, what runs its query (None for a baseline), its shelf, and the policy over it."""
+    """A snapshot, what runs its query (None for a baseline), its shelf, the policy over it, and what orders the blend's best.
+
+    Without `rank` the blend's own order stays.
+    """
 
     snapshot: Snapshot
     query: Query | None
     shelf: Shelf
     rules: Rulebook
+    rank: Rank | None = None
 
     @classmethod
     def of(cls, snapshot: Snapshot, query: Query | None, policy: Policy = PLAIN) -> Self:

@@ -34,6 +34,7 @@ class Snapshot:
     Attributes:
         in_stock: bool[items]; only these are recommended.
         ships_in_days: int32[items], -1 where nothing is promised.
+        numbers: float32[items, NUMBERS], what a ranker reads of each.
         index: item id → row.
         vectors: float32[items, 64], unit length; [0, 64] when the champion has none. `word_vectors` float32[buckets, 64], what its
             text encoder sums; [0, 64] likewise.
@@ -57,6 +58,7 @@ class Snapshot:
     in_stock: npt.NDArray[np.bool_]
     campaigns: Sequence[str | None]
     ships_in_days: npt.NDArray[np.int32]
+    numbers: npt.NDArray[np.float32]
     vectors: npt.NDArray[np.float32]
     word_vectors: npt.NDArray[np.float32]
     popularity: npt.NDArray[np.float32]

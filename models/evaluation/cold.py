@@ -34,7 +34,7 @@ from models.evaluation.slices import distinct
 from models.examples import Examples
 from models.towers import TwoTower
 from models.train import Fit, query_of
-from models.training import fitted_towers, score_pipeline
+from models.training import fitted_towers, pipeline_of
 
 Say = Callable[[str], None]
 KNOWN = (0, 1, 2, 3, 5, 10)
@@ -47,7 +47,7 @@ LIKED = 5
 def cold_section(shop: Shop, fit: Fit, say: Say) -> dict[str, Any]:
     """Fit, and ask with less than is known."""
     model, _ = fitted_towers(shop.catalog, shop.train, fit)
-    ours = score_pipeline(model, shop.train)
+    ours = pipeline_of(model, shop.train).score
     return {
         "known": known_figures(shop, ours, say),
         "context": context_figures(shop, model, say),
@@ -120,7 +120,7 @@ def new_item_figures(shop: Shop, ours: Score[Examples], fit: Fit, say: Say) -> d
     asked = shop.asked.where(np.isin(shop.asked.labels, held))
     train = shop.train.where(~np.isin(shop.train.labels, held))
     model, _ = fitted_towers(shop.catalog, train, fit)
-    by_content = rank(score_pipeline(model, train), asked)
+    by_content = rank(pipeline_of(model, train).score, asked)
     with_history = rank(ours, asked)
     found = {
         "items": len(held),

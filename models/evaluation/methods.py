@@ -19,8 +19,6 @@ from models.evaluation.ranking import Score
 from models.evaluation.search import Method, Params
 
 ITERATIONS = 15
-TRIAL_SECONDS = 240.0
-"""Of the tutorial's training, so that a search of 20 minutes sees more than one on every data set."""
 
 
 def fit_popularity(train: Interactions, items: int, params: Params) -> Score[Cases]:
@@ -146,7 +144,7 @@ TUTORIAL = Method(
     fit_tutorial_towers,
     _tutorial_space,
     {"learning_rate": 0.1, "size": 32, "epochs": 3},
-    trial=partial(fit_tutorial_towers, most_seconds=TRIAL_SECONDS),
+    within=lambda seconds: partial(fit_tutorial_towers, most_seconds=seconds),
 )
 OF_DATASET: Mapping[str, tuple[Method, ...]] = {
     "beauty": (POPULARITY, ITEM_KNN, EASE, IALS, TUTORIAL),

@@ -54,9 +54,12 @@ class Asked:
 
 
 def run_method(dataset: Dataset, method: Method, searches: Searches, seed: int = 0) -> Tested:
-    """Tune on (at most so many cases of) the validation, fit on the training data, rank the test."""
+    """Tune on (at most so many cases of) the validation, fit on the training data, rank the test.
+
+    A last fit that can be ended takes no longer than the search may.
+    """
     validation = sample(dataset.validation, searches.asked, seed)
-    learned, fit = Interactions.of(dataset.tuning_train), method.trial or method.fit
+    learned, fit = Interactions.of(dataset.tuning_train), method.fit_within(searches.budget.trial_seconds)
 
     def value_of(params: Params) -> float:
         return tuned_by(dataset.measures, rank(fit(learned, dataset.items, params), validation))
@@ -68,7 +71,9 @@ def run_method(dataset: Dataset, method: Method, searches: Searches, seed: int =
         lambda: tune(method, value_of, searches.budget, seed).as_dict(),
     )
     began = time.perf_counter()
-    score = method.fit(Interactions.of(dataset.train), dataset.items, told["params"])
+    score = method.fit_within(searches.budget.seconds)(
+        Interactions.of(dataset.train), dataset.items, told["params"]
+    )
     about = {"search": told, "fit_seconds": round(time.perf_counter() - began, 1)}
     return tested(dataset, method.name, score, about)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from contracts.provenance import provenance
@@ -113,7 +114,10 @@ def _public(dataset: Dataset, plan: Plan, searches: Searches, say: Say) -> dict[
 
 def _ours(dataset: Dataset, plan: Plan, say: Say) -> list[Tested]:
     """As it serves, and the towers alone."""
-    found = run_towers(dataset, FITS[dataset.name], plan.train_seconds, plan.budget, plan.asked)
+    fit = FITS[dataset.name]
+    if plan.epochs is not None:
+        fit = replace(fit, epochs=min(fit.epochs, plan.epochs))
+    found = run_towers(dataset, fit, plan.train_seconds, plan.budget, plan.asked)
     for one in found:
         say(f"{dataset.name}: {one.name} {_line(dataset, one)}, {one.about['seconds']:.0f} s")
     return list(found)
@@ -129,6 +133,7 @@ def _told(plan: Plan) -> dict[str, Any]:
         "trials": plan.budget.trials,
         "search_seconds": plan.budget.seconds,
         "train_seconds": plan.train_seconds,
+        "epochs": plan.epochs,
         "validation_cases": plan.asked,
         "seed": 0,
     }

@@ -29,14 +29,18 @@ class Method:
     Attributes:
         fit: (training rows, number of items, parameters) → scores.
         space: draws parameters; the first trial takes `start`.
-        trial: `fit` as a search does it, where one would take too long; what was chosen is fitted fully.
+        within: `fit` for at most so many seconds, where one can take too long for a search.
     """
 
     name: str
     fit: Fit
     space: Callable[[optuna.Trial], Params]
     start: Params
-    trial: Fit | None = None
+    within: Callable[[float], Fit] | None = None
+
+    def fit_within(self, seconds: float) -> Fit:
+        """`fit`, ended after so many seconds where it can be."""
+        return self.within(seconds) if self.within else self.fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,11 @@ class Budget:
 
     trials: int = TRIALS
     seconds: float = SECONDS
+
+    @property
+    def trial_seconds(self) -> float:
+        """Of a trial that can be ended: a search sees more than a few."""
+        return self.seconds / 5
 
 
 @dataclass(frozen=True, slots=True)

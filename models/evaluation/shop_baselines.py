@@ -16,7 +16,7 @@ from models.baselines.recent import score_recent
 from models.evaluation.cases import Cases, Floats
 from models.evaluation.methods import EASE, IALS, ITEM_KNN, SESSION_KNN, TUTORIAL
 from models.evaluation.ranking import Score
-from models.evaluation.search import Fit, Method, Params
+from models.evaluation.search import Budget, Fit, Method, Params
 from models.evaluation.shop import Shop
 from models.examples import Examples
 
@@ -42,9 +42,7 @@ def of_sessions(method: Method) -> ShopMethod:
     def of(fit: Fit) -> ShopFit:
         return lambda shop, params: fit(shop.train.interactions(), shop.items, params)
 
-    return ShopMethod(
-        method.name, of(method.fit), method.space, method.start, method.trial and of(method.trial)
-    )
+    return ShopMethod(method.name, of(method.fit), method.space, method.start, of(_trial(method)))
 
 
 def of_baskets(method: Method) -> ShopMethod:
@@ -61,7 +59,11 @@ def of_baskets(method: Method) -> ShopMethod:
         return {**method.space(trial), OF_SHOPPERS: trial.suggest_categorical(OF_SHOPPERS, [False, True])}
 
     start = {**method.start, OF_SHOPPERS: False}
-    return ShopMethod(method.name, of(method.fit), space, start, method.trial and of(method.trial))
+    return ShopMethod(method.name, of(method.fit), space, start, of(_trial(method)))
+
+
+def _trial(method: Method) -> Fit:
+    return method.fit_within(Budget().trial_seconds)
 
 
 def fit_trending(shop: Shop, params: Params) -> Score[Cases]:

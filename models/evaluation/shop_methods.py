@@ -17,10 +17,10 @@ from models.evaluation.search import Params
 from models.evaluation.shop import Shop
 from models.evaluation.shop_baselines import BASELINES, ShopMethod
 from models.examples import Examples
-from models.served import Around, score_served
+from models.served import Around, Pipeline
 from models.towers import Shape, TwoTower
 from models.train import Fit, query_of
-from models.training import fitted_towers, score_pipeline
+from models.training import fitted_towers, pipeline_of
 
 
 def fit_model(shop: Shop, params: Params) -> TwoTower:
@@ -47,7 +47,7 @@ def fit_alone(shop: Shop, params: Params) -> Score[Examples]:
 
 def fit_served(shop: Shop, params: Params) -> Score[Examples]:
     """The pipeline as it serves."""
-    return score_pipeline(fit_model(shop, params), shop.train, blend_of(params))
+    return pipeline_of(fit_model(shop, params), shop.train, blend_of(params)).score
 
 
 def fit_of(params: Params) -> Fit:
@@ -79,7 +79,7 @@ def fit_without_towers(shop: Shop, params: Params) -> Score[Examples]:
     def query(examples: Examples) -> Floats:
         return np.zeros((len(examples), EMBEDDING_SIZE), np.float32)
 
-    return score_served(query, nothing, around, blend_of(params))
+    return Pipeline(query, nothing, around, blend_of(params)).score
 
 
 TOWERS = ShopMethod(

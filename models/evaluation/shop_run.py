@@ -42,7 +42,7 @@ from models.evaluation.shop_methods import OURS, RIVALS, TOWERS, fit_model
 from models.evaluation.slices import slices_of
 from models.examples import Examples
 from models.towers import TwoTower
-from models.training import score_pipeline
+from models.training import pipeline_of
 
 Say = Callable[[str], None]
 WITHOUT_SESSION = "ours_without_session"
@@ -116,7 +116,7 @@ def tuned_section(
         def blend(
             params: Params, of: Shop = of, model: TwoTower = model, hide: Hide | None = hide
         ) -> Score[Examples]:
-            score = score_pipeline(model, of.train, blend_of(params))
+            score = pipeline_of(model, of.train, blend_of(params)).score
             return hide(score) if hide else score
 
         told[name] = search(replace(OURS, name=name), blend, for_blend)

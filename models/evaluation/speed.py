@@ -26,7 +26,7 @@ from models.sequence.fit import Fit, Towers, fit_towers
 from models.towers import TwoTower
 from models.train import Fit as TowersFit
 from models.train import Start, warm, weights_of
-from models.training import fitted_towers, score_pipeline
+from models.training import fitted_towers, pipeline_of
 
 Say = Callable[[str], None]
 DATASET = "diginetica"
@@ -75,7 +75,7 @@ def daily_figures(shop: Shop, fit: TowersFit, say: Say) -> dict[str, Any]:
         began = time.perf_counter()
         model = train()
         seconds[name] = round(time.perf_counter() - began, 1)
-        hits[name] = rank(score_pipeline(model, shop.train), shop.asked).recall(20)
+        hits[name] = rank(pipeline_of(model, shop.train).score, shop.asked).recall(20)
         say(f"training: {name} {seconds[name]} s, Recall@20 {hits[name].mean():.4f}")
 
     def beside_full(name: str) -> dict[str, float | None]:

@@ -54,6 +54,12 @@ class Watch:
     def best_epoch(self) -> int:
         return 1 + int(np.argmax([point["validation"] for point in self.curve]))
 
+    def stopped_by(self, epochs: int) -> str:
+        """What ended a training of at most so many epochs."""
+        if self.patient:
+            return "patience"
+        return "epochs" if len(self.curve) == epochs else "time"
+
     def restore(self, towers: Towers) -> None:
         towers.items.set_weights(self.best[0])
         towers.query.set_weights(self.best[1])
@@ -79,7 +85,7 @@ def run_towers(
         around = Around.learned(Interactions.of(dataset.train), dataset.items)
     about = {
         "epochs": watch.best_epoch,
-        "stopped_by": "patience" if watch.patient else "time",
+        "stopped_by": watch.stopped_by(fit.epochs),
         "seconds": round(time.perf_counter() - watch.began, 1),
         "curve": [{name: round(value, 5) for name, value in point.items()} for point in watch.curve],
         "fit": asdict(fit),

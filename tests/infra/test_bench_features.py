@@ -130,12 +130,12 @@ def test_a_small_run(settings: Settings, stack: LocalStack, spark: SparkSession,
     written, raced, read = report["materialize"], report["contended"], report["read"]
     assert (written["differences"], written["stock_rows"], written["features"]) == (0, 300, 40)
     assert (raced["writes"], raced["older_wins"], raced["late_corrections_lost"]) == (1_200, 0, 0)
-    # 50 requests read both consents, all other views once: 2 * 5 + 42 + 12 + 30 + 2 values.
-    assert (read["requests"], read["values"], read["differences"]) == (50, 50 * 96, 0)
+    # 50 requests read both consents, all other views once: 2 * 5 + 42 + 15 + 31 + 2 values.
+    assert (read["requests"], read["values"], read["differences"]) == (50, 50 * 100, 0)
     assert 0 < read["missing_rows"] < 50 * 6
     assert read["rows"]["tombstones"] > 0
     command.show(console, report)
-    assert "of 4,800 values differ" in out.getvalue()
+    assert "of 5,000 values differ" in out.getvalue()
     assert any(told.startswith("contended: only 1,200 writes") for told in report["broken"])
 
 

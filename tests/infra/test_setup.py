@@ -13,6 +13,7 @@ SETUP = ROOT / "infra" / "setup" / "setup.sh"
 TOOLS = [
     "bash",
     "cat",
+    "chromium",
     "cut",
     "dirname",
     "env",

@@ -14,6 +14,7 @@ from deltalake import write_deltalake
 
 from contracts.settings import Settings
 from models.decide.facts import NAMES, PLACES, STAGE
+from models.decide.ranker import COUNTED
 
 CUT = date(2011, 3, 31)
 CHAINS, LENGTH, DAYS, SESSIONS_A_DAY = 20, 10, 30, 30
@@ -106,7 +107,8 @@ def _items(carts: Counter[str], cut: date) -> pa.Table:
             "availability": ["in_stock"] * len(known) + ["out_of_stock"],
             "ships_in_days": pa.array([None] * len(rows), pa.int64()),
             "campaign": pa.array([None] * len(rows), pa.string()),
-            "item_carts_30d": [carts[name] for name, _ in rows],
+            **{name: [carts[item] for item, _ in rows] for name in COUNTED},
+            "item_first_seen_at": [1] * len(rows),
             "cut_on": [cut] * len(rows),
         }
     )

@@ -11,6 +11,7 @@ from models.baselines.item_knn import Knn
 from models.decide.blend import Blend, logarithmic
 from models.decide.near import Near, read_index
 from models.decide.query import SESSION_KIND, SLOTS, USER_KIND, Question
+from models.decide.ranker import no_numbers
 from models.decide.rankings import RETRIEVED, by_blend, popular
 from models.decide.sessions import session_index
 from models.decide.snapshot import Snapshot
@@ -37,6 +38,7 @@ def shop() -> Snapshot:
         in_stock=np.ones(ITEMS, bool),
         campaigns=(None,) * ITEMS,
         ships_in_days=np.full(ITEMS, -1, np.int32),
+        numbers=no_numbers(ITEMS),
         vectors=vectors,
         word_vectors=np.zeros((0, DIM), np.float32),
         popularity=np.floor(chance.pareto(1.0, ITEMS)).astype(np.float32),
@@ -128,7 +130,7 @@ def test_an_answer_is_the_blend_of_all_items(shop: Snapshot, share: float):
         kinds[:filled] = np.where(np.arange(filled) < 20, SESSION_KIND, USER_KIND)
         vector = 2 * shop.vectors[11]
         question = Question(positions, kinds, np.zeros(16, np.int32), np.zeros(0, np.float32))
-        found = by_blend(shop, question, vector)[0](allowed, 100)
+        found = by_blend(shop, question, vector, None)[0](allowed, 100)
         [whole] = blend_rows((shop.vectors @ vector)[None], positions[None], kinds[None], around, BLEND)
         whole = np.where(allowed, whole, -np.inf)
         best = np.argsort(-whole, kind="stable")[:100]

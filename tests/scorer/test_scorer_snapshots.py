@@ -16,7 +16,7 @@ from contracts.online import encode_value, feature_field, redis_key
 from models.decide.artifacts import open_snapshot, set_current, write_snapshot
 from models.decide.blend import Blend
 from models.decide.facts import FACTS, OF_SESSION
-from models.decide.layout import LAYOUT
+from models.decide.manifest import MANIFEST, read_manifest, sealed
 from models.decide.query import SLOTS
 from models.decide.snapshot import SnapshotError
 from models.decide.words import WORD_BUCKETS, word_buckets
@@ -159,8 +159,8 @@ def test_facts_reach_the_tower_of_rows_that_are_there_alone(
 
 def test_a_snapshot_of_another_layout_is_refused_and_named(serving: Path) -> None:
     version = publish(serving, snapshot())
-    manifest = serving / version / "manifest.json"
-    manifest.write_text(manifest.read_text().replace(LAYOUT, "0" * 12))
+    folder = serving / version
+    (folder / MANIFEST).write_bytes(sealed({**read_manifest(folder), "layout": "0" * 12}))
     with pytest.raises(SnapshotError, match="--start full"):
         open_snapshot(serving / version)
 

@@ -14,6 +14,7 @@ from infra.stack import LocalStack
 from tests.scorer.kit import publish, snapshot
 
 pytestmark = [pytest.mark.timeout(600)]
+expect.set_options(timeout=20_000)
 POPULAR = ("Title a", "Title b", "Title c", "Title d", "Title e")
 
 
@@ -47,7 +48,7 @@ def personal(page: Page) -> None:
 
 def test_a_look_a_cart_and_a_purchase_change_what_is_shown(page: Page) -> None:
     assert titles(page) == POPULAR
-    expect(page.locator("#panel")).to_contain_text("no consent for personalization")
+    expect(page.locator("#panel")).to_contain_text("personalization was not granted")
     personal(page)
     page.get_by_role("link", name="Title a").click()
     # The page asks again until the stream has this look, once, and then names it.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import lightgbm
 import numpy as np
 
 from contracts.features import EMBEDDING_SIZE
@@ -11,21 +12,24 @@ from infra.bench.features.shoppers import AT
 from models.decide.artifacts import set_current, write_snapshot
 from models.decide.facts import FACTS
 from models.decide.query import SLOTS
+from models.decide.ranker import FEATURES, NUMBERS, POOL
 from models.decide.scored import Floats
 from models.decide.sessions import session_index
 from models.decide.snapshot import Snapshot
 from models.decide.words import WORD_BUCKETS
+from models.ranker import PARAMS, ROUNDS
 
 CLUSTER = 500
 """Items that point much the same way."""
 BRANDS, CATEGORIES, VISITS = 1_000, 400, 200_000
 NEIGHBOURS = 50
+LEARNED = 50
 CUT = "2011-09-01"
 
 
-def publish(serving: Path, items: int, seed: int = 0) -> str:
+def publish(serving: Path, items: int, seed: int = 0, visits: int = VISITS) -> str:
     """Write a snapshot of so many items and make it current; returns its version."""
-    version = write_snapshot(serving, snapshot(items, seed), query_tower(seed), AT)
+    version = write_snapshot(serving, snapshot(items, seed, visits), query_tower(seed), AT, ranker(seed))
     set_current(serving, version)
     return version
 
@@ -35,7 +39,7 @@ def item_id(number: int) -> str:
     return f"{number:07d}"
 
 
-def snapshot(items: int, seed: int) -> Snapshot:
+def snapshot(items: int, seed: int, visits: int = VISITS) -> Snapshot:
     """Everything that a decision reads of a catalog; every twentieth item is sold out."""
     chance = np.random.default_rng(seed)
     ids = tuple(map(item_id, range(items)))
@@ -46,8 +50,8 @@ def snapshot(items: int, seed: int) -> Snapshot:
     neighbours = (numbers[:, None] + np.arange(1, NEIGHBOURS + 1)) % items
     scores = chance.random((items, NEIGHBOURS), np.float32)
     scores[:, ::-1].sort(axis=1)
-    visits = np.repeat(np.arange(VISITS, dtype=np.int32), 5)
-    visited = (chance.integers(0, items, VISITS).repeat(5) + chance.integers(0, 20, 5 * VISITS)) % items
+    of_visit = np.repeat(np.arange(visits, dtype=np.int32), 5)
+    visited = (chance.integers(0, items, visits).repeat(5) + chance.integers(0, 20, 5 * visits)) % items
     return Snapshot(
         ids=ids,
         index={item: row for row, item in enumerate(ids)},
@@ -59,12 +63,13 @@ def snapshot(items: int, seed: int) -> Snapshot:
         in_stock=numbers % 20 != 19,
         campaigns=(None,) * items,
         ships_in_days=np.full(items, -1, np.int32),
+        numbers=chance.random((items, len(NUMBERS)), np.float32),
         vectors=vectors,
         word_vectors=chance.normal(size=(WORD_BUCKETS, EMBEDDING_SIZE)).astype(np.float32),
         popularity=np.floor(chance.pareto(1.0, items) * 3).astype(np.float32),
         neighbours=neighbours.astype(np.int32),
         scores=scores,
-        sessions=session_index(visits, visited.astype(np.int32), items),
+        sessions=session_index(of_visit, visited.astype(np.int32), items),
         kind="two_tower",
         version="",
         model_version="bench-1",
@@ -89,6 +94,15 @@ def query_tower(seed: int) -> bytes:
         )
     )
     return query_tower_file(tower)
+
+
+def ranker(seed: int) -> bytes:
+    """Trees by chance, as many and as large as a training makes them."""
+    chance = np.random.default_rng(seed)
+    given = chance.random((LEARNED * POOL, len(FEATURES)), np.float32)
+    gains = (given[:, :8].sum(axis=1) > 5).astype(np.int32)
+    data = lightgbm.Dataset(given, gains, group=[POOL] * LEARNED, feature_name=list(FEATURES))
+    return lightgbm.train({**PARAMS, "seed": seed}, data, ROUNDS).model_to_string().encode()
 
 
 def update(number: int, at: object, price: int, *, in_stock: bool) -> dict[str, object]:

@@ -151,8 +151,10 @@ def grown(own: Settings, plan: Plan, items: int, bodies: Path, progress: Progres
 class Asked:
     """A server that is asked by a process of its own."""
 
-    def __init__(self, own: Settings, port: int, path: str, bodies: Path) -> None:
-        self._own, self._port, self._path, self._bodies = own, port, path, bodies
+    def __init__(self, own: Settings, port: int, path: str, bodies: Path, report: str = "load.json") -> None:
+        """`report`: the load's own file; two at once have two."""
+        self._report = own.var / report
+        self._port, self._path, self._bodies = port, path, bodies
 
     def open_loop(self, rate: float, seconds: float, connections: int) -> dict[str, Any]:
         """At a rate, each latency from when it was due."""
@@ -163,15 +165,23 @@ class Asked:
         return self._ask("--rate", "0", "--seconds", str(seconds), "--connections", str(connections))
 
     def _ask(self, *options: str) -> dict[str, Any]:
-        report = self._own.var / "load.json"
         where = ("--port", str(self._port), "--path", self._path, "--bodies", str(self._bodies))
-        command = [sys.executable, "-m", "infra.load", "bodies", *where, *options, "--report", str(report)]
+        command = [
+            sys.executable,
+            "-m",
+            "infra.load",
+            "bodies",
+            *where,
+            *options,
+            "--report",
+            str(self._report),
+        ]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         if done.returncode:
             raise BenchError(
                 f"the load ended with {done.returncode}: {done.stdout[-500:]}{done.stderr[-500:]}"
             )
-        told: dict[str, Any] = json.loads(report.read_text())
+        told: dict[str, Any] = json.loads(self._report.read_text())
         return told
 
 

@@ -10,7 +10,7 @@ from models.evaluation.cold import new_item_figures, newest, word_figures
 from models.evaluation.shop import Shop
 from models.examples import read_examples, split
 from models.train import Fit
-from models.training import fitted_towers, score_pipeline
+from models.training import fitted_towers, pipeline_of
 from tests.models.conftest import CUT
 
 
@@ -28,7 +28,7 @@ def test_less_is_known_and_new_items_are_found_by_their_titles(small: Settings):
     shop = Shop(catalog, train, validation, at_session_start(validation))
     said: list[str] = []
     fit = Fit(epochs=12)
-    ours = score_pipeline(fitted_towers(catalog, train, fit)[0], train)
+    ours = pipeline_of(fitted_towers(catalog, train, fit)[0], train).score
     # Two words of "chain5 piece3" name an item; the shopper's one earlier item names the chain.
     words = word_figures(shop, ours, said.append)
     assert words["search"]["ours"] > 0.9 > words["search"]["popularity"] + 0.4

@@ -101,9 +101,11 @@ def test_every_model_is_searched_tested_and_shown(tmp_path: Path):
         fitted.append(how)
         return POPULARITY.fit(*asked)
 
-    cut_short = replace(ITEM_KNN, name="cut", fit=partial(fit, "whole"), trial=partial(fit, "trial"))
+    cut_short = replace(
+        ITEM_KNN, name="cut", fit=partial(fit, "whole"), within=lambda seconds: partial(fit, f"{seconds:g} s")
+    )
     run_method(dataset, cut_short, searches)
-    assert fitted == ["trial", "trial", "trial", "whole"]
+    assert fitted == ["12 s", "12 s", "12 s", "60 s"]
     plan = {"trials": 3, "search_seconds": 60}
     section = {**report, "made": {"made_at": "2026-01-01", "commit": "c", "plan": plan, "seconds": 1.0}}
     whole = write_section(Settings(var=tmp_path), "evaluate", "walks", section)
