@@ -46,7 +46,7 @@ bench-retrieval: setup ## the nearest of 500,000 items under a filter, beside ot
 bench-scorer: setup ## the request path at 500,000 items and a million shoppers, beside a tutorial's server (about twenty minutes)
 	@$(PYTHON) -m infra.bench scorer
 
-chaos: setup ## the stream's processes killed under load, then every row compared; what is lost is rebuilt (about twenty minutes)
+chaos: setup ## the stream's processes killed, what requests depend on broken, under load; then everything compared (about half an hour)
 	@$(PYTHON) -m infra.chaos
 
 evaluate-quick: setup ## our retrieval beside tuned baselines on two public data sets, small searches (at most a quarter of an hour)

@@ -1,7 +1,7 @@
 """Who is let in when more is asked than can be answered: the pages where shoppers buy come first.
 
 A request that waits makes all behind it wait. So beyond `SOFT` requests under way other pages than product, cart and checkout get the answer that
-nothing has to be read for (`overloaded` is its cause), and beyond `HARD` nobody is let in: 503, at once, with Retry-After.
+nothing has to be read for (`overloaded` is its cause), beyond `MIDDLE` they are not let in, and beyond `HARD` nobody is: 503, at once, with Retry-After.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from scorer.metrics import Metrics
 from scorer.problems import ProblemError
 
 FIRST: frozenset[PlacementName] = frozenset({"product", "cart", "checkout"})
-SOFT, HARD = 6, 16
+SOFT, MIDDLE, HARD = 4, 8, 16
 """Requests under way in one worker. An answer takes some milliseconds of the one thread: `HARD` of them must be less than the time that a
 read of Redis is given (`store.READ_BUDGET_SECONDS`), else answers that lie there already would pass for a Redis that is silent."""
 
@@ -23,8 +23,8 @@ read of Redis is given (`store.READ_BUDGET_SECONDS`), else answers that lie ther
 class Admission:
     """Counts the requests under way."""
 
-    def __init__(self, metrics: Metrics, soft: int = SOFT, hard: int = HARD) -> None:
-        self._metrics, self._soft, self._hard = metrics, soft, hard
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
         self.under_way = 0
 
     @contextmanager
@@ -34,12 +34,13 @@ class Admission:
         Raises:
             ProblemError: 503, there are too many.
         """
-        if self.under_way >= self._hard:
+        comes_first = placement in FIRST
+        if self.under_way >= (HARD if comes_first else MIDDLE):
             self._metrics.shed.labels("refused").inc()
             raise ProblemError(
                 HTTPStatus.SERVICE_UNAVAILABLE, f"{self.under_way} requests are under way; ask again"
             )
-        whole = placement in FIRST or self.under_way < self._soft
+        whole = comes_first or self.under_way < SOFT
         if not whole:
             self._metrics.shed.labels("light").inc()
         self.under_way += 1

@@ -1,39 +1,52 @@
-"""A circuit breaker: after failures in a row a dependency is left alone for a while, then tried once."""
+"""A circuit breaker: after failures in a row a dependency is left alone until a trial succeeds that nobody waits for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from time import monotonic
+import asyncio
+from collections.abc import Awaitable, Callable
+
+FAILURES_ALLOWED = 5
+REST_SECONDS = 0.5
 
 
-@dataclass(slots=True)
 class Breaker:
-    """Closed while calls succeed; open for `rest_seconds` after `failures_allowed` failures in a row.
+    """Closed while calls succeed; open after `failures_allowed` failures in a row, until `trial` succeeds.
 
-    When the rest is over one call is let through; it closes the breaker or opens it again.
+    While it is open the trial is made every `rest_seconds`, beside the requests: a shopper's request is no trial.
     """
 
-    failures_allowed: int = 5
-    rest_seconds: float = 1.0
-    time: Callable[[], float] = monotonic
-    _failures: int = 0
-    _open_until: float = 0.0
+    def __init__(
+        self,
+        trial: Callable[[], Awaitable[bool]],
+        failures_allowed: int = FAILURES_ALLOWED,
+        rest_seconds: float = REST_SECONDS,
+    ) -> None:
+        self._trial = trial
+        self._allowed, self._rest = failures_allowed, rest_seconds
+        self._failures = 0
+        self._trials: asyncio.Task[None] | None = None
 
-    def allows(self) -> bool:
-        """Whether a call may be made now; an allowed trial holds the others back until it is decided."""
-        if self._failures < self.failures_allowed:
-            return True
-        now = self.time()
-        if now < self._open_until:
-            return False
-        self._open_until = now + self.rest_seconds
-        return True
+    @property
+    def is_open(self) -> bool:
+        """Whether the dependency is left alone."""
+        return self._trials is not None
 
     def succeeded(self) -> None:
         self._failures = 0
 
     def failed(self) -> None:
         self._failures += 1
-        if self._failures >= self.failures_allowed:
-            self._open_until = self.time() + self.rest_seconds
+        if self._failures >= self._allowed and self._trials is None:
+            self._trials = asyncio.create_task(self._until_it_succeeds(), name="try a dependency again")
+
+    async def close(self) -> None:
+        """End the trials."""
+        if self._trials is not None:
+            self._trials.cancel()
+            await asyncio.gather(self._trials, return_exceptions=True)
+
+    async def _until_it_succeeds(self) -> None:
+        await asyncio.sleep(self._rest)
+        while not await self._trial():
+            await asyncio.sleep(self._rest)
+        self._failures, self._trials = 0, None

@@ -95,9 +95,12 @@ class CatalogFollower:
     def _read(self, consumer: Consumer) -> None:
         ends = self._begin(consumer)
         while not self._stopped.is_set():
-            for message in consumer.consume(BATCH, POLL_SECONDS):
-                self._take(message)
-            self._put_due()
+            messages = consumer.consume(BATCH, POLL_SECONDS)
+            # One look at the clock for all: each that waits for a file gives the interpreter away, and requests take it.
+            now = to_micros(self._clock.now())
+            for message in messages:
+                self._take(message, now)
+            self._put_due(now)
             if self.missing is not None:
                 behind = sum(max(0, end - at) for end, at in zip(ends, self._offset, strict=True))
                 self.missing = f"{behind} records of {TOPICS.catalog} are to be read" if behind else None
@@ -123,7 +126,7 @@ class CatalogFollower:
         consumer.assign(places)
         return [high for _, high in bounds]
 
-    def _take(self, message: Message) -> None:
+    def _take(self, message: Message, now: int) -> None:
         if error := message.error():
             raise KafkaException(error)
         partition, offset, value = message.partition(), message.offset(), message.value()
@@ -136,12 +139,12 @@ class CatalogFollower:
             where = {"partition": partition, "offset": offset, "cause": str(error)}
             LOG.error("a catalog update cannot be read; what is known stays", extra=where)
         else:
-            self._keep(state)
+            self._keep(state, now)
         self._offset[partition] = offset + 1
 
-    def _keep(self, state: CatalogState) -> None:
+    def _keep(self, state: CatalogState, now: int) -> None:
         """Put it on the shelf, now or when it holds."""
-        if state.effective_time > to_micros(self._clock.now()):
+        if state.effective_time > now:
             self._put += 1
             heapq.heappush(self._later, (state.effective_time, self._put, state))
             return
@@ -153,7 +156,6 @@ class CatalogFollower:
             shelved = newer and self._shelf is not None and self._shelf.put(state)
         self._metrics.catalog_updates.labels("shelved" if shelved else "known").inc()
 
-    def _put_due(self) -> None:
-        now = to_micros(self._clock.now())
+    def _put_due(self, now: int) -> None:
         while self._later and self._later[0][0] <= now:
-            self._keep(heapq.heappop(self._later)[2])
+            self._keep(heapq.heappop(self._later)[2], now)

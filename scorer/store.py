@@ -52,7 +52,7 @@ class FeatureStore:
         self._progress = b"*2\r\n$7\r\nHGETALL\r\n$%d\r\n%b\r\n" % (len(key), key)
         self._metrics = metrics
         self._budget_seconds = budget_seconds
-        self._breaker = Breaker()
+        self._breaker = Breaker(self._answers_in_time)
         self._line: Line | None = None
         self._opening = asyncio.Lock()
 
@@ -63,7 +63,7 @@ class FeatureStore:
             StoreUnavailableError: no answer within the budget, the breaker is open, or the store is being rebuilt: a
                 withdrawal may then be missing of a shopper whose older grant is there.
         """
-        if not self._breaker.allows():
+        if self._breaker.is_open:
             raise self._unavailable("open", "Redis is left alone after failures in a row")
         line = self._line
         try:
@@ -83,18 +83,26 @@ class FeatureStore:
 
     async def ping(self) -> str | None:
         """Why Redis cannot be reached; None when it can, over the line that the reads share."""
+        return await self._pinged(PING_SECONDS)
+
+    async def _answers_in_time(self) -> bool:
+        """The breaker's trial: as fast as a read has to be."""
+        return await self._pinged(self._budget_seconds) is None
+
+    async def _pinged(self, seconds: float) -> str | None:
         line = self._line
         try:
-            async with asyncio.timeout(PING_SECONDS):
+            async with asyncio.timeout(seconds):
                 (answer,) = await (await self._lined()).ask(PING, 1)
         except TimeoutError:
             self._leave(line)
-            return f"no answer within {PING_SECONDS:g} s"
+            return f"no answer within {seconds:g} s"
         except (RedisError, OSError) as error:
             return str(error)
         return str(answer) if isinstance(answer, Exception) else None
 
     async def close(self) -> None:
+        await self._breaker.close()
         self._hang_up()
         await self._pool.disconnect()
 

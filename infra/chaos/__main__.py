@@ -1,4 +1,7 @@
-"""`make chaos`: processes of the stream killed under load, then everything compared, then rebuilt → var/reports/chaos.json."""
+"""`make chaos`: the stream's processes killed under load, then everything compared, then rebuilt; what requests depend on broken → var/reports/chaos.json.
+
+`--only` makes one part; the other's figures stay as they were.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,9 +25,12 @@ from rich.table import Table
 from contracts.errors import BraidError
 from contracts.provenance import provenance
 from contracts.settings import PORTS, ROOT, TOPICS, Settings, from_environment
+from infra.bench.__main__ import write
+from infra.chaos import request_path
 from infra.chaos.check import Found, check, content
 from infra.chaos.killing import UNITS, Killed, Killer
 from infra.chaos.plan import CHECKPOINT, Plan
+from infra.chaos.requests import RequestPlan
 from infra.demo.process import run_step
 from infra.demo.progress import Progress
 from infra.demo.topics import count, wait_for
@@ -42,17 +49,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command; 1 when the stack did not come back or a promise is broken."""
     options, settings, console = _parser().parse_args(arguments), from_environment(), Console()
     plan = Plan(options.seed, options.kills, options.rate, options.sessions)
-    try:
-        report = run(settings, plan, Progress(console))
-    except BraidError as error:
-        console.print(f"Chaos stopped: {error}", style="bold red", highlight=False)
-        return 1
     path = settings.reports / "chaos.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(report, indent=1, default=str) + "\n")
-    show(console, report)
+    report = json.loads(path.read_text()) if path.is_file() else {}
+    broken_now: list[str] = []
+    parts = {
+        "stream": (partial(run, settings, plan), show),
+        "requests": (partial(request_path.run, settings, plan.seed, RequestPlan()), show_requests),
+    }
+    for name in options.only or parts:
+        make, tell = parts[name]
+        try:
+            made = make(Progress(console))
+        except BraidError as error:
+            console.print(f"Chaos stopped: {error}", style="bold red", highlight=False)
+            return 1
+        broken_now += made["broken"]
+        report = {**report, **made, **provenance(), "broken": broken_now}
+        write(settings, report, path.name)
+        tell(console, made)
     console.print(f"{path}", highlight=False, soft_wrap=True)
-    return 1 if report["broken"] else 0
+    return 1 if broken_now else 0
 
 
 def run(settings: Settings, plan: Plan, progress: Progress) -> dict[str, Any]:
@@ -184,7 +200,6 @@ def _report(
         "each": rebuilt,
     }
     return {
-        **provenance(),
         "seed": plan.seed,
         "plan": asdict(plan),
         "stream": stream,
@@ -216,6 +231,17 @@ def broken(plan: Plan, stream: Mapping[str, Any], rebuild: Mapping[str, Any]) ->
     return found
 
 
+def show_requests(console: Console, report: Mapping[str, Any]) -> None:
+    """What requests got, and what is broken."""
+    console.print(request_path.told(report), highlight=False)
+    _show_broken(console, report["broken"])
+
+
+def _show_broken(console: Console, promises: Sequence[str]) -> None:
+    for promise in promises:
+        console.print(f"BROKEN: {promise}", style="bold red", highlight=False)
+
+
 def show(console: Console, report: Mapping[str, Any]) -> None:
     """What was killed and how long it took, and what is broken."""
     stream, rebuild = report["stream"], report["rebuild"]
@@ -234,8 +260,9 @@ def show(console: Console, report: Mapping[str, Any]) -> None:
         f"p95; rebuilt in {rebuild['seconds']} s, {rebuild['differences']} keys differ",
         highlight=False,
     )
-    for line in (*stream["examples"], *(f"BROKEN: {promise}" for promise in report["broken"])):
+    for line in stream["examples"]:
         console.print(line, style="bold red", highlight=False)
+    _show_broken(console, report["broken"])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -246,6 +273,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--kills", type=int, default=plan.kills)
     parser.add_argument("--rate", type=int, default=plan.rate, help="events per second")
+    parser.add_argument("--only", nargs="+", choices=("stream", "requests"), help="these parts")
     parser.add_argument("--sessions", type=int, default=plan.sessions, help="at once")
     return parser
 

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import socket
+import socketserver
+import threading
+import time
 from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import pytest
+
 from infra.chaos.__main__ import broken
+from infra.chaos.artifacts import run_damages
 from infra.chaos.plan import CHECKPOINT, TARGETS, Plan
+from infra.chaos.proxy import SLOW_SECONDS, Proxy
+from infra.chaos.requests import broken_promises
+from infra.chaos.shelf import Seen, Update, effects_of, violations
 
 
 def test_a_seed_is_a_schedule_and_every_target_has_its_turn() -> None:
@@ -39,3 +51,99 @@ def test_what_is_not_kept_is_said() -> None:
         "4 kills inside a checkpoint, fewer than 5",
         "1900.0 events/s, fewer than 2,050",
     ]
+
+
+def update(offset: int, item: str, *, in_stock: bool, sent: float = 0.0, partition: int = 0) -> Update:
+    return Update(sent, partition, offset, item, in_stock)
+
+
+def test_an_answer_is_held_against_what_it_had_passed() -> None:
+    sent = [
+        update(0, "a", in_stock=False),
+        update(1, "a", in_stock=True, sent=5.0),
+        update(0, "b", in_stock=False, partition=1),
+    ]
+    assert violations(sent, [Seen(1.0, [1, 0], ["a"])]) == 1
+    assert violations(sent, [Seen(1.0, [0, 0], ["a", "b"])]) == 0  # it had passed neither
+    assert violations(sent, [Seen(6.0, [1, 1], ["a", "b"])]) == 1  # a was back, b was not
+    assert violations(sent, [Seen(6.0, [2, 0], ["a", "c"])]) == 0
+
+
+def test_an_effect_is_the_first_answer_that_had_passed() -> None:
+    sent = [update(0, "a", in_stock=False, sent=1.0), update(1, "a", in_stock=True, sent=2.0)]
+    seen = [Seen(1.5, [0], []), Seen(3.5, [2], []), Seen(1.75, [1], [])]
+    assert sorted(effects_of(sent, seen)) == [0.75, 1.5]
+    assert effects_of([update(7, "a", in_stock=True)], seen) == []
+
+
+def test_what_requests_were_promised() -> None:
+    case = {"dependency": "redis", "mode": "down", "rungs": ["popular"], "causes": ["x"], "as_expected": True}
+    scorer = {"cases": [case], "non_2xx": 0, "degraded_p99_ms": 50.0, "back_to_full_s": 5.0}
+    overload = {"goodput_ratio": 0.9, "priority_served": 0.99}
+    assert broken_promises(scorer, overload) == []
+    worse = {**scorer, "cases": [{**case, "as_expected": False}], "non_2xx": 2, "back_to_full_s": 5.1}
+    assert broken_promises(worse, {**overload, "priority_served": 0.9}) == [
+        "redis down: answers stood on ['popular'] because of ['x']",
+        "2 requests failed while a dependency was broken",
+        "back_to_full_s 5.1 is above 5",
+        "priority_served 0.9 is below 0.99",
+    ]
+
+
+@pytest.fixture()
+def echo() -> Iterator[int]:
+    """A server that answers what it is sent."""
+
+    class Echo(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            while data := self.request.recv(1000):
+                self.request.sendall(data)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Echo) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+def test_a_proxy_breaks_what_is_open_and_mends(echo: int) -> None:
+    with Proxy("127.0.0.1", 0, echo) as proxy, connect(proxy) as line:
+        assert asked(line) == b"ping"
+        proxy.mode = "slow"
+        began = time.perf_counter()
+        assert asked(line) == b"ping"
+        assert time.perf_counter() - began >= SLOW_SECONDS
+        proxy.mode = "garbage"
+        assert len(answer := asked(line)) == 4
+        assert answer != b"ping"
+        proxy.mode = "down"
+        assert asked(line) == b""
+        with connect(proxy) as another:
+            assert asked(another) == b""
+        proxy.mode = "flapping"
+        deadline = time.monotonic() + 30
+        told: set[bytes] = set()
+        while told != {b"", b"ping"}:
+            assert time.monotonic() < deadline
+            with connect(proxy) as another:
+                told.add(asked(another))
+        proxy.mode = "pass"
+        with connect(proxy) as another:
+            assert asked(another) == b"ping"
+
+
+def connect(proxy: Proxy) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", proxy.port), timeout=10)
+
+
+def asked(line: socket.socket) -> bytes:
+    """What comes back, nothing where it is cut."""
+    try:
+        line.sendall(b"ping")
+        return line.recv(4)
+    except ConnectionError:
+        return b""
+
+
+def test_no_damaged_snapshot_is_opened(tmp_path: Path) -> None:
+    assert run_damages(tmp_path, 12, seed=3) == {"damaged": 12, "refused": 12, "opened": []}

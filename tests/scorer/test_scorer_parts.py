@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -81,21 +83,30 @@ def test_the_newest_choice_counts_even_from_an_old_row() -> None:
     assert not known([denied, given_before], T, ASK).shopper.consent_granted
 
 
-def test_the_breaker_rests_and_tries_once() -> None:
-    now = 100.0
-    breaker = Breaker(failures_allowed=2, rest_seconds=1.0, time=lambda: now)
-    breaker.failed()
-    assert breaker.allows()  # one failure is none in a row
-    breaker.failed()
-    assert not breaker.allows()
-    now = 101.0
-    assert breaker.allows()  # the trial
-    assert not breaker.allows()  # nobody else meanwhile
-    breaker.failed()
-    now = 101.9
-    assert not breaker.allows()
-    now = 102.0
-    assert breaker.allows()
-    breaker.succeeded()
-    assert breaker.allows()
-    assert breaker.allows()
+def test_the_breaker_is_closed_again_by_a_trial_that_nobody_waits_for() -> None:
+    tried: list[bool] = []
+
+    async def trial() -> bool:
+        tried.append(len(tried) == 2)
+        return tried[-1]
+
+    async def story() -> None:
+        breaker = Breaker(trial, failures_allowed=2, rest_seconds=0.01)
+        breaker.failed()
+        breaker.succeeded()
+        breaker.failed()
+        assert not breaker.is_open  # one failure is none in a row
+        breaker.failed()
+        breaker.failed()  # of a call that was under way
+        assert breaker.is_open
+        async with asyncio.timeout(10):
+            while breaker.is_open:
+                await asyncio.sleep(0.005)
+        assert tried == [False, False, True]
+        breaker.failed()
+        assert not breaker.is_open  # it counts anew
+        breaker.failed()
+        await breaker.close()
+        assert tried == [False, False, True]
+
+    asyncio.run(story())

@@ -1,0 +1,174 @@
+"""Catalog updates under load: does an answer that has passed one hold it, and how soon?
+
+```
+updates ─► topic ─► scorer's shelf ─► answers, each with its `catalog_offset`       beside them: what each offset said of which item
+```
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import httpx
+import msgspec
+import numpy as np
+from confluent_kafka import Message, Producer
+
+from contracts.clock import to_micros
+from contracts.settings import TOPICS
+from infra.bench.scorer import catalog
+from infra.chaos.requests import ITEMS, RECOMMEND, Broken
+
+HOT = 500
+"""Items that the updates are about: few, so that many answers hold one that has just changed."""
+WARM = 2_500
+MOST_EFFECT_MS = 1_000.0
+LEAST_UPDATES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What one offset said."""
+
+    sent: float
+    partition: int
+    offset: int
+    item: str
+    in_stock: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One answer: when, how far its worker had read each partition, and its items."""
+
+    at: float
+    offset: Sequence[int]
+    items: Sequence[str]
+
+
+@dataclass(slots=True)
+class Updates:
+    """Sends them, and remembers where each came to lie."""
+
+    broken: Broken
+    rate: int
+    sent: list[Update] = field(default_factory=list)
+
+    def run(self, count: int) -> None:
+        settings = self.broken.settings
+        producer = Producer({"bootstrap.servers": settings.kafka_bootstrap, "linger.ms": 5, "acks": "1"})
+        clock, began = settings.clock(), time.perf_counter()
+        for number in range(count):
+            time.sleep(max(0.0, began + number / self.rate - time.perf_counter()))
+            # Each hot item sells out and comes back in turn.
+            at, in_stock = number * 7 % HOT * (ITEMS // HOT), number // HOT % 2 == 1
+            state = catalog.update(at, to_micros(clock.now()), 500 + number % 1000, in_stock=in_stock)
+            item, now = catalog.item_id(at), time.perf_counter()
+            lies = partial(self._lies, now, item, in_stock)
+            producer.produce(TOPICS.catalog, msgspec.json.encode(state), item, on_delivery=lies)
+            producer.poll(0)
+        producer.flush(30)
+
+    def _lies(self, sent: float, item: str, in_stock: bool, error: object, message: Message) -> None:
+        if error is None:
+            partition, offset = message.partition(), message.offset()
+            assert partition is not None and offset is not None
+            self.sent.append(Update(sent, partition, offset, item, in_stock))
+
+
+def run_updates(broken: Broken, count: int, rate: int) -> dict[str, Any]:
+    """Updates beside requests; what answers that had passed an update showed against it."""
+    updates, stop = Updates(broken, rate), threading.Event()
+    seen: list[Seen] = []
+    askers = [threading.Thread(target=_ask, args=(broken, seen, stop, n), daemon=True) for n in range(2)]
+    for asker in askers:
+        asker.start()
+    # A broker that has just begun is slow for some seconds: what it is sent then is not looked at.
+    updates.run(WARM)
+    updates.sent.clear()
+    seen.clear()
+    updates.run(count)
+    time.sleep(2)
+    stop.set()
+    for asker in askers:
+        asker.join(30)
+    effects = effects_of(updates.sent, seen)
+    return {
+        "updates": len(updates.sent),
+        "updates_per_second": rate,
+        "answers": len(seen),
+        "violations": violations(updates.sent, seen),
+        "effect_ms": {
+            name: round(float(np.percentile(effects, at)) * 1000, 1)
+            for name, at in (("p50", 50), ("p99", 99))
+        },
+        "unseen": len(updates.sent) - len(effects),
+    }
+
+
+def _ask(broken: Broken, seen: list[Seen], stop: threading.Event, number: int) -> None:
+    """Asks for the items around the hot ones, so that what changes is what would be shown."""
+    hot = [catalog.item_id(n * (ITEMS // HOT)) for n in range(HOT)]
+    url = broken.settings.scorer_url
+    with httpx.Client(base_url=url, trust_env=False, timeout=10) as client:
+        turn = number
+        while not stop.wait(0.02):
+            items = [hot[(turn * 20 + n) % HOT] for n in range(40)]
+            asked = {"visitor_id": f"shelf-{number}", "items": items}
+            got = client.post(RECOMMEND.format("product").replace(":recommend", ":rank"), json=asked)
+            told = got.json()
+            if got.is_success:
+                shown = [result["item_id"] for result in told["results"]]
+                seen.append(Seen(time.perf_counter(), told["catalog_offset"], shown))
+            turn += 2
+
+
+def violations(sent: Sequence[Update], seen: Sequence[Seen]) -> int:
+    """Items shown that the newest update which the answer had passed says are sold out.
+
+    An answer may know more than it says: what came back before it was given is no violation.
+    """
+    states: Mapping[str, list[Update]] = defaultdict(list)
+    for update in sorted(sent, key=lambda one: one.offset):
+        states[update.item].append(update)
+    found = 0
+    for answer in seen:
+        for item in answer.items:
+            said = states.get(item, ())
+            passed = [one for one in said if one.offset < answer.offset[one.partition]]
+            later = [one for one in said[len(passed) :] if one.sent < answer.at]
+            found += bool(passed) and not any(one.in_stock for one in (passed[-1], *later))
+    return found
+
+
+def effects_of(sent: Sequence[Update], seen: Sequence[Seen]) -> list[float]:
+    """Seconds from an update's sending to the first answer that had passed it; of those that one had."""
+    answers = sorted(seen, key=lambda one: one.at)
+    found = []
+    for partition in {update.partition for update in sent}:
+        reached = np.maximum.accumulate([one.offset[partition] for one in answers])
+        for update in (one for one in sent if one.partition == partition):
+            at = int(np.searchsorted(reached, update.offset, side="right"))
+            if at < len(answers):
+                found.append(max(0.0, answers[at].at - update.sent))
+    return found
+
+
+def broken_promises(told: Mapping[str, Any]) -> list[str]:
+    """Promises that the figures do not keep."""
+    found = []
+    if told["violations"]:
+        found.append(f"{told['violations']} items shown that were known to be sold out")
+    if told["unseen"]:
+        found.append(f"{told['unseen']} updates came into no answer")
+    if told["updates"] < LEAST_UPDATES:
+        found.append(f"{told['updates']} updates, fewer than {LEAST_UPDATES:,}")
+    if told["effect_ms"]["p99"] > MOST_EFFECT_MS:
+        found.append(f"effect_ms.p99 {told['effect_ms']['p99']} is above {MOST_EFFECT_MS:g}")
+    return found
