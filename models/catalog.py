@@ -14,7 +14,7 @@ from contracts.clock import to_micros
 from contracts.cuts import Cut
 from contracts.features import DAY_MICROS
 from contracts.settings import Settings
-from models.decide.ranker import COUNTED, no_numbers
+from models.decide.ranker import COUNTED
 from models.decide.words import WORDS, item_words
 from models.tables import read_cut
 
@@ -94,20 +94,6 @@ def read_catalog_at(settings: Settings, cut_on: date) -> Catalog:
         carts_30d=np.array([carts or 0 for carts in of("item_carts_30d")], np.int64),
         numbers=item_numbers(columns, cut_on)[kept],
     )
-
-
-def read_numbers_at(settings: Settings, catalog: Catalog, cut_on: date) -> npt.NDArray[np.float32]:
-    """float32[items, NUMBERS] of the catalog's items at another cut; 0 of what was not known then.
-
-    Raises:
-        ModelsError: the cut has no rows.
-    """
-    rows = read_cut(settings, "gold_item_features", cut_on, ("item_id", "item_first_seen_at", *COUNTED))
-    index = catalog.index
-    at = np.array([index.get(item, -1) for item in rows.column("item_id").to_pylist()])
-    found = no_numbers(len(catalog.ids))
-    found[at[at >= 0]] = item_numbers(rows.to_pydict(), cut_on)[at >= 0]
-    return found
 
 
 def item_numbers(columns: Mapping[str, Sequence[Any]], cut_on: date) -> npt.NDArray[np.float32]:

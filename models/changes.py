@@ -120,9 +120,11 @@ def changed(catalog: Catalog, updates: Mapping[str, Update]) -> Catalog:
 
 
 def over(later: Catalog, earlier: Catalog) -> Catalog:
-    """The later catalog's items in their earlier states; those that came since in their own."""
-    known = later.index
-    return _with(later, {item: _state(earlier, row) for row, item in enumerate(earlier.ids) if item in known})
+    """The later catalog's items in their earlier states, with what was counted by then; those that came since in their own, with nothing."""
+    known, before = later.index, earlier.index
+    found = _with(later, {item: _state(earlier, row) for item, row in before.items() if item in known})
+    rows = np.array([before.get(item, NO_ITEM) for item in found.ids], np.int32)
+    return replace(found, carts_30d=_known(earlier.carts_30d, rows), numbers=_known(earlier.numbers, rows))
 
 
 def _with(catalog: Catalog, changes: Mapping[str, State]) -> Catalog:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date
-
 import numpy as np
 
-from contracts.settings import Settings
 from models import files
 from models.baselines.item_knn import score_knn
 from models.baselines.popularity import popularity, score_popularity
-from models.catalog import Catalog, read_numbers_at
+from models.catalog import Catalog
 from models.decide.tower import QueryTower, tower_query
 from models.embed import catalog_vectors
 from models.evaluation.cases import Floats
@@ -22,13 +19,12 @@ from models.served import Around, Pipeline
 
 
 def incumbent_score(
-    settings: Settings, champion: Champion, catalog: Catalog, train: Examples, last: date
+    champion: Champion, catalog: Catalog, train: Examples, at_last: Catalog | None
 ) -> Score[Examples]:
-    """Scores as the champion serves them, with the popularity of the rows that a candidate learns from, and what is known of the items
-    at the last of their days.
+    """Scores as the champion serves them, with the popularity of the rows that a candidate learns from.
 
-    Raises:
-        ModelsError: it has a ranker, and nothing is known of the items then.
+    Args:
+        at_last: the items as they were at the last of those rows' days; None: then no ranker orders, neither its own nor a candidate's.
     """
     counts = popularity(train.interactions(), len(catalog.ids))
     if champion.kind == "item_knn":
@@ -45,6 +41,6 @@ def incumbent_score(
     knn = files.read_knn(champion.folders["item_knn"], catalog.index)
     around = Around.of(knn, files.read_visits(folder, catalog.index), counts)
     pipeline, trees = Pipeline(query, vectors, around, files.read_blend(folder)), files.read_ranker(folder)
-    if trees:
-        pipeline = ranked(pipeline, catalog, read_numbers_at(settings, catalog, last), trees)
+    if trees and at_last:
+        pipeline = ranked(pipeline, at_last, trees)
     return pipeline.score

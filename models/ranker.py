@@ -4,13 +4,13 @@
 train ─┬─ all but its last week ─► towers and what is blended around them ─► candidates of the week's questions
        └─ its last week: five days ─► trees ─► two days: is NDCG@20 greater than the blend's? ─► kept, else none
 ```
-The towers that serve are then trained on all of `train`. What is known of the items is of the cut before the week, as a day's answers
-read the cut before the day.
+The towers that serve are then trained on all of `train`. What is read of the items is of the cut before the week, for all of its days: a day's
+answers read counts that are fresher.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
@@ -18,14 +18,16 @@ import lightgbm
 import numpy as np
 
 from contracts.settings import Settings
-from models.catalog import Catalog, read_numbers_at
+from models.catalog import Catalog, read_catalog_at
+from models.changes import over
 from models.decide.blend import total
 from models.decide.ranker import BLEND, FEATURES, PRIOR, Items, features, ranked_by, read_ranker
 from models.decide.scored import Floats, Ints
 from models.errors import ModelsError
-from models.evaluation.ranking import rank
+from models.evaluation.cases import chunks
+from models.evaluation.ranking import CHUNK, rank
 from models.examples import Examples, split
-from models.served import Pipeline, pool_of
+from models.served import Pipeline, is_asked, pool_of
 
 WEEK_DAYS, CHECK_DAYS = 7, 2
 QUESTIONS, LEAST_QUESTIONS = 6000, 200
@@ -43,18 +45,21 @@ PARAMS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Week:
-    """What a ranker is learned from.
+class Earlier:
+    """A catalog's items as they were at `last`, the last day that is learned from, and at the cut a week `before`."""
 
-    Attributes:
-        before: what its towers learn from; `learned` and `checked`: the questions of the week's parts.
-        numbers: float32[items, NUMBERS] of the cut before the week.
-    """
+    last: date
+    at_last: Catalog
+    before: Catalog
+
+
+@dataclass(frozen=True, slots=True)
+class Week:
+    """What a ranker is learned from: the questions of the week's two parts, and what its towers learn from before it."""
 
     before: Examples
     learned: Examples
     checked: Examples
-    numbers: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,39 +70,67 @@ class Learned:
     said: str
 
 
-def week_of(settings: Settings, catalog: Catalog, train: Examples, last: date) -> Week:
+def read_earlier(settings: Settings, catalog: Catalog, last: date) -> Earlier:
+    """The items of the catalog at both cuts.
+
+    Raises:
+        ModelsError: one of them has no rows.
+    """
+    at_last, before = (
+        over(catalog, read_catalog_at(settings, cut)) for cut in (last, last - timedelta(days=WEEK_DAYS))
+    )
+    return Earlier(last, at_last, before)
+
+
+def learned_ranker(
+    train: Examples, earlier: Earlier, fit: Callable[[Examples], Pipeline], seed: int
+) -> Learned:
+    """One of the last week, over the pipeline that `fit` makes of what lies before; none where there is too little to learn from."""
+    try:
+        week = week_of(train, earlier.last)
+        return fit_ranker(fit(week.before), earlier.before, week, seed)
+    except ModelsError as error:
+        return Learned(None, f"none: {error}")
+
+
+def week_of(train: Examples, last: date) -> Week:
     """The week that ends with the last day that is learned from.
 
     Raises:
-        ModelsError: there are too few questions, or nothing is known of the items before them.
+        ModelsError: it has too few questions.
     """
     before, week = split(train, last, WEEK_DAYS)
-    learned, checked = split(week, last, CHECK_DAYS)
+    learned, checked = split(week.where(is_asked(week)), last, CHECK_DAYS)
     if min(len(learned), len(checked)) < LEAST_QUESTIONS:
         raise ModelsError(f"{len(learned)} and {len(checked)} questions of the last {WEEK_DAYS} days")
-    numbers = read_numbers_at(settings, catalog, last - timedelta(days=WEEK_DAYS))
-    return Week(before, learned, checked, numbers)
+    return Week(before, learned, checked)
 
 
-def ranked(pipeline: Pipeline, catalog: Catalog, numbers: Floats, trees: bytes) -> Pipeline:
-    """The pipeline with its best in the order of trees that read the catalog with the numbers of some cut."""
-    items = Items.of(catalog, pipeline.vectors, numbers)
-    return replace(pipeline, rank=ranked_by(read_ranker(trees), items))
+def ranked(pipeline: Pipeline, catalog: Catalog, trees: bytes) -> Pipeline:
+    """The pipeline with its best in the order of trees that read the catalog's items as they were at some cut."""
+    return replace(pipeline, rank=ranked_by(read_ranker(trees), Items.of(catalog, pipeline.vectors)))
 
 
-def fit_ranker(pipeline: Pipeline, catalog: Catalog, week: Week, seed: int) -> Learned:
-    """Learn and check; `pipeline` has learned from `week.before` alone."""
-    items = Items.of(catalog, pipeline.vectors, week.numbers)
-    given, gains, groups = _rows(pipeline, items, _drawn(week.learned, seed))
+def fit_ranker(pipeline: Pipeline, before: Catalog, week: Week, seed: int) -> Learned:
+    """Learn and check.
+
+    Args:
+        pipeline: it has learned from `week.before` alone.
+        before: the items at the cut before the week.
+
+    Raises:
+        ModelsError: of no question the item was a candidate.
+    """
+    given, gains, groups = _rows(pipeline, Items.of(before, pipeline.vectors), _drawn(week.learned, seed))
     data = lightgbm.Dataset(
         given, gains, group=groups, init_score=PRIOR * given[:, BLEND], feature_name=list(FEATURES)
     )
     booster = lightgbm.train({**PARAMS, "seed": seed}, data, ROUNDS)
     trees, asked = booster.model_to_string().encode(), _drawn(week.checked, seed)
-    with_trees = ranked(pipeline, catalog, week.numbers, trees)
-    before, after = (float(rank(one.score, asked).ndcg(20).mean()) for one in (pipeline, with_trees))
-    said = f"NDCG@20 {after:.4f} beside {before:.4f} of the blend"
-    return Learned(trees if after > before else None, said)
+    with_trees = ranked(pipeline, before, trees)
+    blend, order = (float(rank(one.score, asked).ndcg(20).mean()) for one in (pipeline, with_trees))
+    said = f"NDCG@20 {order:.4f} beside {blend:.4f} of the blend"
+    return Learned(trees if order > blend else None, said)
 
 
 def _drawn(examples: Examples, seed: int) -> Examples:
@@ -113,16 +146,19 @@ def _rows(pipeline: Pipeline, items: Items, examples: Examples) -> tuple[Floats,
     A question whose item is no candidate teaches no order.
     """
     given, gains = [], []
-    for row, (pool, said) in enumerate(_pools(pipeline, examples)):
-        taken = pool == examples.labels[row]
-        if taken.any():
-            given.append(features(items, examples.question(row), pool, said))
-            gains.append(taken.astype(np.int32))
+    for some in chunks(examples, CHUNK):
+        for row, (pool, said) in enumerate(_pools(pipeline, some)):
+            taken = pool == some.labels[row]
+            if taken.any():
+                given.append(features(items, some.question(row), pool, said))
+                gains.append(taken.astype(np.int32))
+    if not gains:
+        raise ModelsError(f"of {len(examples)} questions no item was a candidate")
     return np.concatenate(given), np.concatenate(gains), [len(one) for one in gains]
 
 
 def _pools(pipeline: Pipeline, examples: Examples) -> Iterator[tuple[Ints, dict[str, Floats]]]:
     """Candidates int32[n] of each question and what each source says of them."""
-    for said in pipeline.said(examples):
-        pool = pool_of(total(said))
+    for row, said in enumerate(pipeline.said(examples)):
+        pool = pool_of(total(said), examples.carted[row])
         yield pool, {name: value[pool] for name, value in said.items()}

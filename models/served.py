@@ -14,7 +14,7 @@ from models.decide.query import of_session
 from models.decide.ranker import POOL, Rank
 from models.decide.scored import NOTHING, Scored
 from models.decide.sessions import SessionIndex, session_index, votes
-from models.evaluation.cases import Floats, Interactions, Ints
+from models.evaluation.cases import Floats, Interactions, Ints, Mask
 from models.examples import Examples
 
 Queries = Callable[[Examples], Floats]
@@ -53,7 +53,7 @@ class Pipeline:
 
     def score(self, examples: Examples) -> Floats:
         """float32[n, items]; popularity where neither an item nor a word is known, as on the ladder."""
-        known = (examples.kinds != 0).any(axis=1) | (examples.words != 0).any(axis=1)
+        known = is_asked(examples)
         found = np.tile(self.around.popularity, (len(examples), 1))
         if known.any():
             asked = examples.where(known)
@@ -70,17 +70,28 @@ class Pipeline:
         return said_rows(similar, examples.positions, examples.kinds, self.around, self.blend)
 
     def _ranked(self, examples: Examples, row: int, said: Mapping[str, Floats], rank: Rank) -> Floats:
-        """float32[items]: the blend, above it its best in the ranker's order."""
-        found = total(said)
-        pool = pool_of(found)
+        """float32[items]: the blend, above it its best in the ranker's order.
+
+        A label that lies in the cart is a candidate, as `ranking.masked` has it: every case counts.
+        """
+        found, carted = total(said), examples.carted[row]
+        pool = pool_of(found, carted[carted != examples.labels[row]])
         order = rank(examples.question(row), pool, {name: value[pool] for name, value in said.items()})
         found[pool] = found.max() + 1 + order - order.min()
         return found
 
 
-def pool_of(blended: Floats) -> Ints:
-    """int32[n]: what a ranker is asked about, the blend's best first."""
-    return Scored(np.arange(len(blended), dtype=np.int32), blended).best(POOL).items
+def is_asked(examples: Examples) -> Mask:
+    """bool[n]: of which an item or a word is known; the towers are asked about no others."""
+    found: Mask = (examples.kinds != 0).any(axis=1) | (examples.words != 0).any(axis=1)
+    return found
+
+
+def pool_of(blended: Floats, carted: Ints) -> Ints:
+    """int32[n]: what a ranker is asked about, the blend's best first; what lies in the cart is no candidate."""
+    free = blended.copy()
+    free[carted[carted >= 0]] = -np.inf
+    return Scored(np.arange(len(free), dtype=np.int32), free).best(POOL).items
 
 
 def blend_rows(similar: Floats, positions: Ints, kinds: Ints, around: Around, blend: Blend) -> Floats:

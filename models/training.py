@@ -13,7 +13,7 @@ from contracts.settings import Settings
 from models import files
 from models.baselines.item_knn import item_knn, score_knn
 from models.baselines.popularity import popularity, score_popularity
-from models.catalog import Catalog, item_features, read_catalog_at, read_numbers_at, vocabulary_of
+from models.catalog import Catalog, item_features, read_catalog_at, vocabulary_of
 from models.decide.artifacts import SESSIONS, array_file, sessions_file
 from models.decide.blend import SERVED, Blend
 from models.decide.layout import LAYOUT
@@ -28,7 +28,7 @@ from models.evaluation.slices import slices_of
 from models.examples import Examples, read_examples, split
 from models.gate import judge, leak_of
 from models.incumbent import incumbent_score
-from models.ranker import Learned, fit_ranker, ranked, week_of
+from models.ranker import Earlier, Learned, learned_ranker, ranked, read_earlier
 from models.registry import VALIDATED_FROM, Candidate, Champion, Training
 from models.rivals import measured_alone
 from models.served import Around, Pipeline
@@ -86,11 +86,15 @@ def train_candidates(
         )
     fit = warm(how.fit) if start else how.fit
     last = first - timedelta(days=1)
-    learned = kept_ranker(incumbent) if start else learned_ranker(settings, catalog, train, last, how)
-    ranker = (learned.trees, read_numbers_at(settings, catalog, last)) if learned.trees else None
+    earlier = known_earlier(settings, catalog, last)
+    learned = Learned(None, f"none: {earlier}")
+    if isinstance(earlier, Earlier):
+        learned = kept_ranker(incumbent) if start else new_ranker(catalog, train, earlier, how)
+    at_last = earlier.at_last if isinstance(earlier, Earlier) else None
+    ranker = (learned.trees, at_last) if learned.trees and at_last else None
     towers = two_tower(catalog, train, fit, start, how.workers, ranker=ranker)
     fitted = [towers, *baselines(catalog, train)]
-    standing = incumbent_score(settings, incumbent, catalog, train, last) if incumbent else None
+    standing = incumbent_score(incumbent, catalog, train, at_last) if incumbent else None
     candidates, stands = measured(fitted, standing, train, validation, len(catalog.ids))
     params: dict[str, str | int | float] = {
         "train_examples": len(train),
@@ -184,15 +188,21 @@ def kept_ranker(incumbent: Champion | None) -> Learned:
     return Learned(found, "the incumbent's" if found else "none: the incumbent has none")
 
 
-def learned_ranker(settings: Settings, catalog: Catalog, train: Examples, last: date, how: How) -> Learned:
-    """One of the week that ends with `last`, over towers of what lies before it; none where there is too little to learn from."""
+def known_earlier(settings: Settings, catalog: Catalog, last: date) -> Earlier | str:
+    """The items as they were before; why not, where a cut is missing: a day that was refused ends no training."""
     try:
-        week = week_of(settings, catalog, train, last)
+        return read_earlier(settings, catalog, last)
     except ModelsError as error:
-        return Learned(None, f"none: {error}")
-    model, _ = fitted_towers(catalog, week.before, how.fit, workers=how.workers)
-    pipeline = pipeline_of(model, week.before)
-    return fit_ranker(pipeline, catalog, week, how.fit.seed)
+        return str(error)
+
+
+def new_ranker(catalog: Catalog, train: Examples, earlier: Earlier, how: How) -> Learned:
+    """One of the last week, over towers of what lies before it; none where there is too little to learn from."""
+
+    def fit(before: Examples) -> Pipeline:
+        return pipeline_of(fitted_towers(catalog, before, how.fit, workers=how.workers)[0], before)
+
+    return learned_ranker(train, earlier, fit, how.fit.seed)
 
 
 def two_tower(
@@ -202,12 +212,12 @@ def two_tower(
     start: Start | None = None,
     workers: int = 1,
     *,
-    ranker: tuple[bytes, Floats] | None = None,
+    ranker: tuple[bytes, Catalog] | None = None,
 ) -> Fitted:
     """The trained towers as LiteRT files, with the ids that the item tower knows and what a warm start goes on from.
 
     Args:
-        ranker: trees that order the blend's best, and float32[items, NUMBERS] of the last day that is learned from.
+        ranker: trees that order the blend's best, and the items as they were on the last day that is learned from.
     """
     from models.export import item_tower_file, query_tower_file
 
@@ -228,8 +238,8 @@ def two_tower(
         files.WORD_VECTORS: array_file(word_vectors_of(model, train)),
     }
     if ranker:
-        trees, numbers = ranker
-        pipeline, content[files.RANKER] = ranked(pipeline, catalog, numbers, trees), trees
+        trees, at_last = ranker
+        pipeline, content[files.RANKER] = ranked(pipeline, at_last, trees), trees
     return Candidate("two_tower", {}, content), pipeline.score
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 
+LOG = logging.getLogger("scorer.breaker")
 FAILURES_ALLOWED = 5
 REST_SECONDS = 0.5
 
@@ -25,6 +27,7 @@ class Breaker:
         self._allowed, self._rest = failures_allowed, rest_seconds
         self._failures = 0
         self._trials: asyncio.Task[None] | None = None
+        self._ended = False
 
     @property
     def is_open(self) -> bool:
@@ -36,17 +39,30 @@ class Breaker:
 
     def failed(self) -> None:
         self._failures += 1
-        if self._failures >= self._allowed and self._trials is None:
+        if self._failures >= self._allowed and self._trials is None and not self._ended:
+            LOG.warning("a dependency is left alone", extra={"failures": self._failures})
             self._trials = asyncio.create_task(self._until_it_succeeds(), name="try a dependency again")
 
     async def close(self) -> None:
-        """End the trials."""
+        """End the trials for good."""
+        self._ended = True
         if self._trials is not None:
             self._trials.cancel()
             await asyncio.gather(self._trials, return_exceptions=True)
 
     async def _until_it_succeeds(self) -> None:
-        await asyncio.sleep(self._rest)
-        while not await self._trial():
+        try:
             await asyncio.sleep(self._rest)
-        self._failures, self._trials = 0, None
+            while not await self._succeeds():
+                await asyncio.sleep(self._rest)
+            LOG.info("a dependency is asked again")
+        finally:
+            self._failures, self._trials = 0, None
+
+    async def _succeeds(self) -> bool:
+        try:
+            return await self._trial()
+        except Exception:
+            # Whatever it is: a breaker that is never tried again is worse.
+            LOG.exception("the trial of a dependency failed")
+            return False

@@ -186,6 +186,11 @@ class Recommender:
         except MODEL_ERRORS as error:
             self.metrics.model_errors.inc()
             LOG.error("the champion failed", exc_info=error, extra={"snapshot": serving.snapshot.version})
+            if serving.rank is not None:
+                # The ranker may be what failed: the blend's order is nearly as good.
+                plain = self._decide(replace(serving, rank=None), shopper, placement, count, at)
+                told = plain.degraded.cause or f"the ranker failed ({type(error).__name__})"
+                return replace(plain, degraded=msgspec.structs.replace(plain.degraded, cause=told))
             cause = f"the champion failed ({type(error).__name__})"
             unknown = replace(
                 shopper,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from contracts.errors import BraidError
-from models.decide.artifacts import CURRENT, current_version, open_served
+from models.decide.artifacts import CURRENT, current_version, open_served, served_before
 from models.decide.decide import question_of
 from models.decide.ranker import POOL
 from models.decide.shelf import Served, Shelf
@@ -24,7 +25,7 @@ from scorer.stamps import Stamp, stamp_of
 
 LOG = logging.getLogger("scorer.snapshots")
 FOLLOW_SECONDS = 0.5
-UNUSABLE = (BraidError, OSError, ValueError, KeyError, TypeError, RuntimeError)
+UNUSABLE = (BraidError, OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError)
 """What files that are not a snapshot raise on their way through JSON, numpy and LiteRT."""
 
 
@@ -51,7 +52,11 @@ class Follower:
     async def follow(self) -> None:
         """Look for a new snapshot for ever."""
         while True:
-            await self.look()
+            try:
+                await self.look()
+            except Exception:
+                # Whatever it is: what serves goes on, and the next one is looked for.
+                LOG.exception("a look at what is published failed")
             await asyncio.sleep(FOLLOW_SECONDS)
 
     async def look(self) -> None:
@@ -66,6 +71,8 @@ class Follower:
             served = await asyncio.to_thread(self._opened)
         except UNUSABLE as error:
             self._refuse(f"snapshot refused: {type(error).__name__}: {error}")
+            if self.serving is None and (earlier := await asyncio.to_thread(self._earlier)):
+                self._swap(earlier)
         else:
             if served is not None:
                 self._swap(served)
@@ -75,9 +82,20 @@ class Follower:
         version = current_version(self._folder)
         if version is None or (self.serving is not None and self.serving.snapshot.version == version):
             return None
+        return self._checked(version)
+
+    def _checked(self, version: str) -> Served:
         served = open_served(self._folder / version, self._policies.policy)
         check(served)
         return replace(served, shelf=self._stock(served.snapshot))
+
+    def _earlier(self) -> Served | None:
+        """The newest good one of those that served before: a worker that starts has no other last good one."""
+        with suppress(*UNUSABLE):
+            for version in served_before(self._folder):
+                with suppress(*UNUSABLE):
+                    return self._checked(version)
+        return None
 
     def _swap(self, served: Served) -> None:
         snapshot = served.snapshot

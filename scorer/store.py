@@ -24,7 +24,7 @@ READ_BUDGET_SECONDS = 0.1
 """Far above the 1 ms of a read, so that a stall of the machine is no failure of Redis."""
 CONNECT_SECONDS = 0.5
 PING_SECONDS = 1.0
-PING = b"*1\r\n$4\r\nPING\r\n"
+PING, PONG = b"*1\r\n$4\r\nPING\r\n", b"PONG"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,10 @@ class FeatureStore:
         except (RedisError, OSError) as error:
             self._breaker.failed()
             raise self._unavailable("error", f"Redis failed ({type(error).__name__})") from error
+        if not _is_sound(progress, answers, rows):
+            self._leave(self._line)
+            self._breaker.failed()
+            raise self._unavailable("error", "Redis gave answers of a wrong form")
         self._breaker.succeeded()
         if not _says_whole(progress):
             raise self._unavailable("rebuilding", "the online store is being rebuilt")
@@ -99,7 +103,8 @@ class FeatureStore:
             return f"no answer within {seconds:g} s"
         except (RedisError, OSError) as error:
             return str(error)
-        return str(answer) if isinstance(answer, Exception) else None
+        told: object = answer
+        return None if told == PONG else f"it answered {told!r}"
 
     async def close(self) -> None:
         await self._breaker.close()
@@ -150,6 +155,16 @@ class FeatureStore:
     def _unavailable(self, kind: str, cause: str) -> StoreUnavailableError:
         self._metrics.redis_errors.labels(kind).inc()
         return StoreUnavailableError(cause)
+
+
+def _is_sound(progress: Answer, answers: Sequence[Answer], rows: Sequence[RowKey]) -> bool:
+    """Whether each answer has the form of its command's, or says an error."""
+    told = [progress, *answers]
+    if not all(isinstance(one, list | Exception) for one in told):
+        return False
+    lengths = [len(fields_of(row.view)) for row in rows]
+    whole = all(isinstance(one, Exception) or len(one) == n for one, n in zip(answers, lengths, strict=True))
+    return whole and (isinstance(progress, Exception) or len(progress) % 2 == 0)
 
 
 def _says_whole(progress: Answer) -> bool:

@@ -51,7 +51,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     plan = Plan(options.seed, options.kills, options.rate, options.sessions)
     path = settings.reports / "chaos.json"
     report = json.loads(path.read_text()) if path.is_file() else {}
-    broken_now: list[str] = []
     parts = {
         "stream": (partial(run, settings, plan), show),
         "requests": (partial(request_path.run, settings, plan.seed, RequestPlan()), show_requests),
@@ -63,12 +62,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except BraidError as error:
             console.print(f"Chaos stopped: {error}", style="bold red", highlight=False)
             return 1
-        broken_now += made["broken"]
-        report = {**report, **made, **provenance(), "broken": broken_now}
+        sections = {**report.get("made", {}), name: {**provenance(), "broken": made["broken"]}}
+        everything = [promise for section in sections.values() for promise in section["broken"]]
+        report = {**report, **made, "made": sections, "broken": everything}
         write(settings, report, path.name)
         tell(console, made)
     console.print(f"{path}", highlight=False, soft_wrap=True)
-    return 1 if broken_now else 0
+    return 1 if report["broken"] else 0
 
 
 def run(settings: Settings, plan: Plan, progress: Progress) -> dict[str, Any]:

@@ -33,10 +33,11 @@ def run(settings: Settings, seed: int, plan: RequestPlan, progress: Progress) ->
             catalog = shelf.run_updates(broken, UPDATES, UPDATES_PER_SECOND)
     with progress.step("artifacts", f"{DAMAGED:,} damaged snapshots"):
         damaged = artifacts.run_damages(own.var / "damaged", DAMAGED, seed)
-    shutil.rmtree(own.var)
-    found = [*requests.broken_promises(scorer, overload), *shelf.broken_promises(catalog)]
+    found = [*requests.broken_promises(scorer, overload, plan.times), *shelf.broken_promises(catalog)]
     if damaged["refused"] < damaged["damaged"]:
         found.append(f"of {damaged['damaged']} damaged snapshots {damaged['opened']} were opened")
+    if not found:
+        shutil.rmtree(own.var)
     return {
         "requests_plan": asdict(plan),
         "scorer": scorer,
@@ -55,8 +56,8 @@ def told(report: Mapping[str, Any]) -> str:
         f"{scorer['requests']:,} requests while Redis or Kafka was broken in {len(scorer['cases'])} ways: {scorer['non_2xx']} failed, "
         f"p99 {scorer['degraded_p99_ms']} ms at worst, whole again after {scorer['back_to_full_s']} s at most\n"
         f"{overload['asked_rps']} requests/s where {overload['capacity_rps']} can be answered: {overload['goodput_rps']} answered "
-        f"({overload['goodput_ratio']}), of product pages {overload['priority_served']:.2%}\n"
-        f"{catalog['updates']:,} updates, {catalog['answers']:,} answers beside them: {catalog['violations']} showed what they knew to be "
-        f"sold out; an update counts after {catalog['effect_ms']['p50']} ms p50, {catalog['effect_ms']['p99']} ms p99\n"
+        f"({overload['goodput_ratio']}), of product pages {overload['priority_served']:.2%} wholly\n"
+        f"{catalog['updates']:,} updates, {catalog['answers']:,} answers beside them: {catalog['violations']} items otherwise than was "
+        f"known; an update counts after {catalog['effect_ms']['p50']} ms p50, {catalog['effect_ms']['p99']} ms p99\n"
         f"{damaged['damaged']:,} damaged snapshots: {damaged['refused']:,} refused"
     )

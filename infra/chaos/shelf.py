@@ -11,7 +11,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -23,7 +23,7 @@ from confluent_kafka import Message, Producer
 from contracts.clock import to_micros
 from contracts.settings import TOPICS
 from infra.bench.scorer import catalog
-from infra.chaos.requests import ITEMS, RECOMMEND, Broken
+from infra.chaos.requests import ITEMS, Broken
 
 HOT = 500
 """Items that the updates are about: few, so that many answers hold one that has just changed."""
@@ -41,15 +41,18 @@ class Update:
     offset: int
     item: str
     in_stock: bool
+    price: str
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """One answer: when, how far its worker had read each partition, and its items."""
+    """One answer to whoever wanted `left_out` and `shown` in order: when, how far its worker had read each partition, prices of
+    what it shows."""
 
     at: float
     offset: Sequence[int]
-    items: Sequence[str]
+    shown: Mapping[str, str]
+    left_out: Sequence[str] = ()
 
 
 @dataclass(slots=True)
@@ -68,25 +71,31 @@ class Updates:
             time.sleep(max(0.0, began + number / self.rate - time.perf_counter()))
             # Each hot item sells out and comes back in turn.
             at, in_stock = number * 7 % HOT * (ITEMS // HOT), number // HOT % 2 == 1
-            state = catalog.update(at, to_micros(clock.now()), 500 + number % 1000, in_stock=in_stock)
+            minor = 500 + number % 1000
+            state = catalog.update(at, to_micros(clock.now()), minor, in_stock=in_stock)
             item, now = catalog.item_id(at), time.perf_counter()
-            lies = partial(self._lies, now, item, in_stock)
+            sent = Update(now, -1, -1, item, in_stock, f"{minor / 100:.2f}")
+            lies = partial(self._lies, sent)
             producer.produce(TOPICS.catalog, msgspec.json.encode(state), item, on_delivery=lies)
             producer.poll(0)
         producer.flush(30)
 
-    def _lies(self, sent: float, item: str, in_stock: bool, error: object, message: Message) -> None:
+    def _lies(self, sent: Update, error: object, message: Message) -> None:
+        """Where it came to lie."""
         if error is None:
             partition, offset = message.partition(), message.offset()
             assert partition is not None and offset is not None
-            self.sent.append(Update(sent, partition, offset, item, in_stock))
+            self.sent.append(replace(sent, partition=partition, offset=offset))
 
 
 def run_updates(broken: Broken, count: int, rate: int) -> dict[str, Any]:
     """Updates beside requests; what answers that had passed an update showed against it."""
     updates, stop = Updates(broken, rate), threading.Event()
     seen: list[Seen] = []
-    askers = [threading.Thread(target=_ask, args=(broken, seen, stop, n), daemon=True) for n in range(2)]
+    failed: list[str] = []
+    askers = [
+        threading.Thread(target=_ask, args=(broken, seen, failed, stop, n), daemon=True) for n in range(2)
+    ]
     for asker in askers:
         asker.start()
     # A broker that has just begun is slow for some seconds: what it is sent then is not looked at.
@@ -103,6 +112,7 @@ def run_updates(broken: Broken, count: int, rate: int) -> dict[str, Any]:
         "updates": len(updates.sent),
         "updates_per_second": rate,
         "answers": len(seen),
+        "failed": len(failed),
         "violations": violations(updates.sent, seen),
         "effect_ms": {
             name: round(float(np.percentile(effects, at)) * 1000, 1)
@@ -112,8 +122,8 @@ def run_updates(broken: Broken, count: int, rate: int) -> dict[str, Any]:
     }
 
 
-def _ask(broken: Broken, seen: list[Seen], stop: threading.Event, number: int) -> None:
-    """Asks for the items around the hot ones, so that what changes is what would be shown."""
+def _ask(broken: Broken, seen: list[Seen], failed: list[str], stop: threading.Event, number: int) -> None:
+    """Asks for some of the hot items in order: what is not sold out is shown."""
     hot = [catalog.item_id(n * (ITEMS // HOT)) for n in range(HOT)]
     url = broken.settings.scorer_url
     with httpx.Client(base_url=url, trust_env=False, timeout=10) as client:
@@ -121,29 +131,34 @@ def _ask(broken: Broken, seen: list[Seen], stop: threading.Event, number: int) -
         while not stop.wait(0.02):
             items = [hot[(turn * 20 + n) % HOT] for n in range(40)]
             asked = {"visitor_id": f"shelf-{number}", "items": items}
-            got = client.post(RECOMMEND.format("product").replace(":recommend", ":rank"), json=asked)
-            told = got.json()
-            if got.is_success:
-                shown = [result["item_id"] for result in told["results"]]
-                seen.append(Seen(time.perf_counter(), told["catalog_offset"], shown))
+            try:
+                told = client.post("/v1/placements/product:rank", json=asked).raise_for_status().json()
+            except httpx.HTTPError as error:
+                failed.append(str(error))
+                continue
+            shown = {result["item_id"]: result["price"] for result in told["results"]}
+            seen.append(Seen(time.perf_counter(), told["catalog_offset"], shown, told["left_out"]))
             turn += 2
 
 
 def violations(sent: Sequence[Update], seen: Sequence[Seen]) -> int:
-    """Items shown that the newest update which the answer had passed says are sold out.
-
-    An answer may know more than it says: what came back before it was given is no violation.
+    """Items that an answer shows, leaves out or prices as no update said which it may know: the newest that it says to have passed,
+    and those sent since before it was given.
     """
     states: Mapping[str, list[Update]] = defaultdict(list)
     for update in sorted(sent, key=lambda one: one.offset):
         states[update.item].append(update)
     found = 0
     for answer in seen:
-        for item in answer.items:
+        for item in (*answer.shown, *answer.left_out):
             said = states.get(item, ())
-            passed = [one for one in said if one.offset < answer.offset[one.partition]]
-            later = [one for one in said[len(passed) :] if one.sent < answer.at]
-            found += bool(passed) and not any(one.in_stock for one in (passed[-1], *later))
+            passed = sum(one.offset < answer.offset[one.partition] for one in said)
+            if passed:
+                known = [said[passed - 1], *(one for one in said[passed:] if one.sent < answer.at)]
+                price = answer.shown.get(item)
+                found += not any(
+                    one.in_stock == (price is not None) and price in (None, one.price) for one in known
+                )
     return found
 
 
@@ -164,7 +179,11 @@ def broken_promises(told: Mapping[str, Any]) -> list[str]:
     """Promises that the figures do not keep."""
     found = []
     if told["violations"]:
-        found.append(f"{told['violations']} items shown that were known to be sold out")
+        found.append(f"{told['violations']} items shown, left out or priced otherwise than was known")
+    if told["failed"] or not told["answers"]:
+        found.append(
+            f"{told['failed']} of {told['failed'] + told['answers']} requests beside the updates failed"
+        )
     if told["unseen"]:
         found.append(f"{told['unseen']} updates came into no answer")
     if told["updates"] < LEAST_UPDATES:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import itertools
+import re
 import sys
 import threading
 import time
@@ -21,6 +22,8 @@ from infra.load.figures import percentiles
 from infra.simulator.live import live_shopper
 
 HTTP_TIMEOUT_SECONDS = 10.0
+LATE_SECONDS = 1.0
+RUNG = re.compile(rb'"rung":"(\w+)"')
 NO_ANSWER = 0
 """The status of a request whose connection failed."""
 
@@ -40,7 +43,12 @@ class RequestLoad:
 
 @dataclass(frozen=True, slots=True)
 class RequestResult:
-    """Latencies in milliseconds from when each was due; statuses by code, 0 where no answer came."""
+    """Latencies in milliseconds from when each was due; statuses by code, 0 where no answer came.
+
+    Attributes:
+        rungs: of the answers that name one, by name.
+        late: answers that came more than `LATE_SECONDS` after they were due.
+    """
 
     count: int
     seconds: float
@@ -50,6 +58,8 @@ class RequestResult:
     max_ms: float
     non_2xx: int
     statuses: dict[str, int]
+    rungs: dict[str, int]
+    late: int
 
 
 @dataclass(slots=True)
@@ -59,6 +69,7 @@ class _Connection:
     load: RequestLoad
     seconds: list[float] = field(default_factory=list)
     statuses: Counter[int] = field(default_factory=Counter)
+    rungs: Counter[str] = field(default_factory=Counter)
 
     def run(self, turns: Iterator[int], started: float) -> None:
         load = self.load
@@ -72,22 +83,24 @@ class _Connection:
             if not load.rate and due >= started + load.seconds:
                 break
             time.sleep(max(0.0, due - time.perf_counter()))
-            self.statuses[_ask(http_client, load.path, load.bodies[turn % len(load.bodies)])] += 1
+            status, told = _ask(http_client, load.path, load.bodies[turn % len(load.bodies)])
+            self.statuses[status] += 1
+            if rung := RUNG.search(told):
+                self.rungs[rung.group(1).decode()] += 1
             self.seconds.append(time.perf_counter() - due)
         http_client.close()
 
 
-def _ask(connection: http.client.HTTPConnection, path: str, body: bytes) -> int:
-    """One request; its status, or NO_ANSWER."""
+def _ask(connection: http.client.HTTPConnection, path: str, body: bytes) -> tuple[int, bytes]:
+    """One request: its status, or NO_ANSWER, and what it was answered."""
     try:
         connection.request("POST", path, body, {"Content-Type": "application/json"})
         answer = connection.getresponse()
-        answer.read()
-        return answer.status
+        return answer.status, answer.read()
     except (OSError, http.client.HTTPException):
         # The next request opens it again.
         connection.close()
-        return NO_ANSWER
+        return NO_ANSWER, b""
 
 
 def run_requests(load: RequestLoad) -> RequestResult:
@@ -103,6 +116,7 @@ def run_requests(load: RequestLoad) -> RequestResult:
     took = time.perf_counter() - started
     latencies = percentiles([seconds for one in connections for seconds in one.seconds])
     statuses: Counter[int] = sum((one.statuses for one in connections), Counter())
+    rungs: Counter[str] = sum((one.rungs for one in connections), Counter())
     return RequestResult(
         count=latencies.count,
         seconds=round(took, 3),
@@ -112,6 +126,8 @@ def run_requests(load: RequestLoad) -> RequestResult:
         max_ms=latencies.max,
         non_2xx=sum(n for status, n in statuses.items() if not 200 <= status < 300),
         statuses={str(status): n for status, n in sorted(statuses.items())},
+        rungs=dict(sorted(rungs.items())),
+        late=sum(seconds > LATE_SECONDS for one in connections for seconds in one.seconds),
     )
 
 

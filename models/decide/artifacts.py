@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields, replace
 from datetime import datetime
 from pathlib import Path
@@ -35,6 +35,10 @@ RANKER = "ranker.txt"
 BLEND = "blend.json"
 SESSIONS = "sessions.npz"
 CURRENT = "current.json"
+BROKEN = (ValueError, KeyError, TypeError)
+"""What a pointer that is none raises; it is written over."""
+REMEMBERED = 4
+"""Versions that served before the current one."""
 STAGED = "staged-{cut_on}.json"
 ARRAYS = {
     "price_minor": np.int64,
@@ -92,6 +96,8 @@ def open_snapshot(folder: Path) -> Snapshot:
         SnapshotError: a file is missing, or its SHA-256 is not the manifest's (names the file), or it is of another layout.
     """
     manifest = read_manifest(folder)
+    if manifest["version"] != folder.name:
+        raise SnapshotError(f"{folder.name} holds {manifest['version']}: publish again")
     if manifest.get("layout") != LAYOUT:
         raise SnapshotError(
             f"{folder.name} is of another layout than this code reads: train and publish anew (python -m models train --start full)"
@@ -148,12 +154,25 @@ def open_served(folder: Path, policy: Policy = PLAIN) -> Served:
 
 def items_of(snapshot: Snapshot) -> Items:
     """What a ranker reads of the snapshot's items."""
-    return Items.of(snapshot, snapshot.vectors, snapshot.numbers)
+    return Items.of(snapshot, snapshot.vectors)
 
 
 def current_version(serving: Path) -> str | None:
     """The version that serves; None before the first publish."""
     return _named(serving / CURRENT)
+
+
+def served_before(serving: Path) -> list[str]:
+    """The versions that served before the current one, newest first; they may be gone.
+
+    Raises:
+        ValueError: the pointer is none; TypeError likewise.
+    """
+    try:
+        pointer = json.loads((serving / CURRENT).read_text())
+    except FileNotFoundError:
+        return []
+    return list(pointer["before"]) if "before" in pointer else []
 
 
 def staged_version(serving: Path, cut_on: str) -> str | None:
@@ -168,7 +187,7 @@ def set_current(serving: Path, version: str) -> None:
         SnapshotError: there is no such snapshot.
     """
     with _locked(serving):
-        _name(serving / CURRENT, version)
+        _serve(serving, version)
 
 
 def replace_current(serving: Path, old: str, new: str) -> bool:
@@ -180,7 +199,7 @@ def replace_current(serving: Path, old: str, new: str) -> bool:
     with _locked(serving):
         if current_version(serving) != old:
             return False
-        _name(serving / CURRENT, new)
+        _serve(serving, new)
     return True
 
 
@@ -194,9 +213,16 @@ def set_staged(serving: Path, cut_on: str, version: str) -> None:
 
 
 def forget_old(serving: Path, kept: int) -> None:
-    """Remove snapshots: the current one stays, of each cut the newest made, of `kept` cuts; so do the pointers to them."""
+    """Remove snapshots: the current one stays, of each cut the newest made, of `kept` cuts; so do the pointers to them.
+
+    A folder that is no snapshot any more goes as well.
+    """
     current = current_version(serving)
-    made = [(path, found) for path in serving.iterdir() if (found := _made(path))]
+    folders = [path for path in serving.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    made = [(path, found) for path in folders if (found := _made(path))]
+    for path in {*folders} - {path for path, _ in made}:
+        if path.name != current:
+            shutil.rmtree(path)
     made.sort(key=lambda one: (one[1]["cut_on"], one[1]["made_at"], one[0].name), reverse=True)
     newest: dict[str, str] = {}
     for path, manifest in made:
@@ -236,12 +262,22 @@ def _named(pointer: Path) -> str | None:
     return version
 
 
-def _name(pointer: Path, version: str) -> None:
+def _serve(serving: Path, version: str) -> None:
+    """The pointer names what served before, too: who starts and finds the current one damaged goes back to it."""
+    served: list[str | None] = []
+    with suppress(*BROKEN):
+        served = [current_version(serving), *served_before(serving)]
+    before = [one for one in served if one not in (None, version)]
+    _name(serving / CURRENT, version, before=before[:REMEMBERED])
+
+
+def _name(pointer: Path, version: str, **more: object) -> None:
     read_manifest(pointer.parent / version)
-    if _named(pointer) == version:
-        return
+    with suppress(*BROKEN):
+        if _named(pointer) == version:
+            return
     fresh = pointer.with_name(f"{pointer.name}.{os.getpid()}.new")
-    fresh.write_bytes(to_json({"version": version}))
+    fresh.write_bytes(to_json({"version": version, **more}))
     fresh.replace(pointer)
 
 

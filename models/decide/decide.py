@@ -15,6 +15,7 @@ from contracts.policy import PlacementName
 from models.decide.facts import REQUEST_NAMES, facts_of
 from models.decide.policy import Page, Pick, Pool, Wishes, arrange, withheld
 from models.decide.query import Question, of_session, slots
+from models.decide.ranker import POOL
 from models.decide.rankings import (
     CONTEXTUAL,
     FULL,
@@ -37,8 +38,6 @@ from models.decide.shopper import Shopper, Wanted
 from models.decide.snapshot import Snapshot
 from models.decide.words import WORDS, known_words, word_buckets
 
-POOL = 300
-"""Candidates that the policy may arrange."""
 Rows: TypeAlias = Ints | Mask
 NO_CANDIDATE = "the champion had no candidate"
 NO_CONSENT = "no consent for personalization"
@@ -47,7 +46,7 @@ NOTHING_KNOWN = "nothing known of the shopper"
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """The results in order, the rung of the ladder they stand on, and what made up each one's score, worked out when asked for."""
+    """The results in order, the rung of the ladder they stand on, and what each one's score is the sum of, worked out when asked for."""
 
     results: list[Result]
     degraded: Degraded

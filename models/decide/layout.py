@@ -13,7 +13,7 @@ LAYOUT = hashlib.sha256(
             [query.SESSION_SLOTS, query.USER_SLOTS, query.KINDS],
             [facts.CYCLES, facts.PLACES, facts.STAGES, facts.SESSION_KNOWN, facts.USER_KNOWN],
             [facts.SESSION_AMOUNTS, facts.SESSION_SHARES, facts.USER_AMOUNTS, facts.USER_SHARES],
-            ranker.FEATURES,
+            [ranker.FEATURES, ranker.PRIOR, ranker.LOOKED_AT],
             [words.WORDS, words.TITLE_WORDS, words.WORD_BUCKETS, words.WORD.pattern],
         ]
     ).encode()

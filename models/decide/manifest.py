@@ -33,9 +33,13 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         ) from error
     try:
         manifest: dict[str, Any] = json.loads(content)
-        seal = manifest.pop(SEAL)
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        seal = manifest.pop(SEAL, None)
+    except (ValueError, AttributeError, TypeError) as error:
         raise SnapshotError(f"{folder / MANIFEST} cannot be read ({error}): publish again") from error
+    if seal is None:
+        raise SnapshotError(
+            f"{folder.name} was written by older code: train and publish anew (python -m models train --start full)"
+        )
     if sha256(to_json(manifest)) != seal:
         raise SnapshotError(f"{folder / MANIFEST} is not what was written: publish again")
     return manifest

@@ -19,12 +19,20 @@ import numpy.typing as npt
 from lightgbm.basic import LightGBMError
 
 from models.decide.columns import Coded
-from models.decide.facts import OF_SESSION, OF_USER
-from models.decide.query import CARTED_KIND, Question, of_session, recency
+from models.decide.facts import (
+    OF_SESSION,
+    OF_USER,
+    SESSION_AMOUNTS,
+    SESSION_SHARES,
+    STAGES,
+    USER_AMOUNTS,
+    USER_SHARES,
+)
+from models.decide.query import Question, of_session, recency
 from models.decide.scored import Floats, Ints
 
 POOL = 300
-"""Candidates that are put in order."""
+"""Candidates that are put in order, and that the policy may arrange."""
 COUNTED = (
     "item_views_7d",
     "item_views_30d",
@@ -39,12 +47,20 @@ COUNTED = (
 )
 """Features of an item at the cut that the ranker reads, as log(1 + x); its age in days, "item_age_days", stands after them."""
 NUMBERS = (*COUNTED, "item_age_days")
-SOURCES = ("similar", "popular", "together", "voted", "again")
+SOURCES = ("similar", "popular", "together", "voted", "again", "shown")
 BLENDED = ("blend", "behind_first", "place")
-SLOTTED = ("slots", "session_slots", "times", "nearness", "in_session", "in_cart")
+SLOTTED = ("slots", "session_slots", "times", "nearness", "in_session")
 ALIKE = ("like_newest", "like_most", "like_mean", "same_category", "same_department", "same_brand")
 PRICED = ("price", "dearer_than_slots", "dearer_than_user", "ships_in_days")
-SHOPPER = tuple(f"fact_{n}" for n in range(OF_SESSION.start, OF_USER.stop))
+SHOPPER = (
+    "session_known",
+    *SESSION_AMOUNTS,
+    *SESSION_SHARES,
+    *(f"session_is_{stage}" for stage in STAGES),
+    "user_known",
+    *USER_AMOUNTS,
+    *USER_SHARES,
+)
 FEATURES = (*SOURCES, *BLENDED, *SLOTTED, *ALIKE, *PRICED, *NUMBERS, *SHOPPER)
 """In the order of the columns."""
 BLEND = FEATURES.index("blend")
@@ -52,7 +68,7 @@ PRIOR = 12.0
 """What a point of the blend counts before any tree has spoken, in the trees' measure: they are learned as a correction of its order."""
 LOOKED_AT = 20
 """Slots that a candidate is held against, the newest."""
-USER_PRICE = OF_USER.start + 7
+USER_PRICE = OF_USER.start + 1 + USER_AMOUNTS.index("user_price_level_minor")
 
 
 Rank: TypeAlias = Callable[[Question, Ints, Mapping[str, Floats]], Floats]
@@ -60,8 +76,10 @@ Rank: TypeAlias = Callable[[Question, Ints, Mapping[str, Floats]], Floats]
 
 
 class Listed(Protocol):
-    """A catalog, or a snapshot of one: what is read of its items beside vectors and numbers."""
+    """A catalog, or a snapshot of one: what is read of its items beside vectors."""
 
+    @property
+    def numbers(self) -> Floats: ...
     @property
     def price_minor(self) -> Sequence[int] | npt.NDArray[np.int64]: ...
     @property
@@ -91,12 +109,12 @@ class Items:
     brands: Ints
 
     @classmethod
-    def of(cls, listed: Listed, vectors: Floats, numbers: Floats) -> Self:
-        """With vectors of some model, and numbers of some cut."""
+    def of(cls, listed: Listed, vectors: Floats) -> Self:
+        """With vectors float32[items, 64] of some model."""
         coded = Coded.of(listed.categories)
         return cls(
             vectors,
-            numbers,
+            listed.numbers,
             (np.log1p(np.maximum(np.asarray(listed.price_minor, np.float64), 0)) / 4).astype(np.float32),
             np.asarray(listed.ships_in_days, np.float32),
             coded.codes,
@@ -158,7 +176,6 @@ def _of_slots(items: Items, question: Question, candidates: Ints) -> Sequence[An
         same.sum(axis=1),
         (same * recency(len(known))).sum(axis=1),
         (same & visit).any(axis=1),
-        (same & (kinds == CARTED_KIND)).any(axis=1),
         *like,
         *(_share_alike(codes, candidates, newest, share) for codes in _codes(items)),
         price,

@@ -9,7 +9,7 @@ import numpy as np
 
 from models.decide.blend import neighbour_sums, parts, total, weight_of_popularity
 from models.decide.query import CARTED_KIND, Question, of_session
-from models.decide.ranker import POOL, Rank
+from models.decide.ranker import POOL, PRIOR, Rank
 from models.decide.reasons import Explain, explain_by_neighbours, explain_with
 from models.decide.scored import NOTHING, Floats, Ints, Mask, Scored
 from models.decide.sessions import votes
@@ -108,6 +108,7 @@ def by_blend(snapshot: Snapshot, question: Question, vector: Floats, rank: Rank 
     together = neighbour_sums(snapshot.neighbours, snapshot.scores, known)
     voted = votes(snapshot.sessions, positions[of_session(kinds)]) if blend.voted else NOTHING
     popular = weight_of_popularity(blend, len(known))
+    ordered: dict[int, float] = {}
 
     def said(items: Ints) -> dict[str, Floats]:
         return parts(
@@ -132,11 +133,15 @@ def by_blend(snapshot: Snapshot, question: Question, vector: Floats, rank: Rank 
         pool = blended.best(max(count, POOL)).items
         at = np.searchsorted(items, pool)
         order = rank(question, pool, {name: value[at] for name, value in spoken.items()})
+        ordered.update(zip(pool.tolist(), order.tolist(), strict=True))
         return Scored(pool, order).best(count)
 
-    return best, lambda item: {
-        name: float(value[0]) for name, value in said(np.array([item], np.int32)).items()
-    }
+    def made_of(item: int) -> Mapping[str, float]:
+        scale = PRIOR if item in ordered else 1.0
+        found = {name: scale * float(value[0]) for name, value in said(np.array([item], np.int32)).items()}
+        return {**found, "ranker": ordered[item] - sum(found.values())} if item in ordered else found
+
+    return best, made_of
 
 
 def _similar(snapshot: Snapshot, position: int) -> Best | None:

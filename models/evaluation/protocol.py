@@ -1,4 +1,4 @@
-"""One protocol: every model tuned on validation under one budget, fitted fully, and measured on the same cases.
+"""One protocol: every model tuned on validation under one budget, fitted on all training data, and measured on the same cases.
 
 ```
 tuning_train ─ fit ─► validation ─ best of the search ─► fit on train ─► test

@@ -30,6 +30,7 @@ from models.evaluation.cases import Floats
 from models.evaluation.protocol import Asked
 from models.evaluation.ranking import Score
 from models.examples import Examples, Ints, read_examples, split
+from models.ranker import Earlier, read_earlier
 
 TUNED_TO, TESTED_TO = date(2011, 8, 31), date(2011, 9, 30)
 DAYS = {TUNED_TO: 31, TESTED_TO: 30}
@@ -47,12 +48,14 @@ class Shop:
 
     Attributes:
         baskets: the asked sessions' items, each asked with what was known at the session's start.
+        earlier: the items as the ranker reads them; without it the blend is asked alone.
     """
 
     catalog: Catalog
     train: Examples
     asked: Examples
     baskets: Examples
+    earlier: Earlier | None = None
 
     @property
     def items(self) -> int:
@@ -69,7 +72,7 @@ def read_shop(settings: Settings, to: date) -> Shop:
     last = to - timedelta(days=DAYS[to])
     catalog = over(read_catalog_at(lake, to), read_catalog_at(lake, last))
     train, asked = split(read_examples(lake, catalog.index, to), to, DAYS[to])
-    return Shop(catalog, train, asked, at_session_start(asked))
+    return Shop(catalog, train, asked, at_session_start(asked), read_earlier(lake, catalog, last))
 
 
 def asked_of_shop(shop: Shop) -> Asked:

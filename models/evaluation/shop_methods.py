@@ -17,6 +17,7 @@ from models.evaluation.search import Params
 from models.evaluation.shop import Shop
 from models.evaluation.shop_baselines import BASELINES, ShopMethod
 from models.examples import Examples
+from models.ranker import learned_ranker, ranked
 from models.served import Around, Pipeline
 from models.towers import Shape, TwoTower
 from models.train import Fit, query_of
@@ -46,8 +47,17 @@ def fit_alone(shop: Shop, params: Params) -> Score[Examples]:
 
 
 def fit_served(shop: Shop, params: Params) -> Score[Examples]:
-    """The pipeline as it serves."""
-    return pipeline_of(fit_model(shop, params), shop.train, blend_of(params)).score
+    """The pipeline as it serves, with the ranker that its last week earns it."""
+
+    def fit(train: Examples) -> Pipeline:
+        return pipeline_of(fit_model(replace(shop, train=train), params), train, blend_of(params))
+
+    pipeline, earlier = fit(shop.train), shop.earlier
+    if earlier is not None:
+        trees = learned_ranker(shop.train, earlier, fit, fit_of(params).seed).trees
+        if trees:
+            pipeline = ranked(pipeline, earlier.at_last, trees)
+    return pipeline.score
 
 
 def fit_of(params: Params) -> Fit:

@@ -17,7 +17,7 @@ from infra.chaos.__main__ import broken
 from infra.chaos.artifacts import run_damages
 from infra.chaos.plan import CHECKPOINT, TARGETS, Plan
 from infra.chaos.proxy import SLOW_SECONDS, Proxy
-from infra.chaos.requests import broken_promises
+from infra.chaos.requests import Case, broken_promises
 from infra.chaos.shelf import Seen, Update, effects_of, violations
 
 
@@ -54,7 +54,7 @@ def test_what_is_not_kept_is_said() -> None:
 
 
 def update(offset: int, item: str, *, in_stock: bool, sent: float = 0.0, partition: int = 0) -> Update:
-    return Update(sent, partition, offset, item, in_stock)
+    return Update(sent, partition, offset, item, in_stock, "1.00" if in_stock else "0.50")
 
 
 def test_an_answer_is_held_against_what_it_had_passed() -> None:
@@ -63,31 +63,53 @@ def test_an_answer_is_held_against_what_it_had_passed() -> None:
         update(1, "a", in_stock=True, sent=5.0),
         update(0, "b", in_stock=False, partition=1),
     ]
-    assert violations(sent, [Seen(1.0, [1, 0], ["a"])]) == 1
-    assert violations(sent, [Seen(1.0, [0, 0], ["a", "b"])]) == 0  # it had passed neither
-    assert violations(sent, [Seen(6.0, [1, 1], ["a", "b"])]) == 1  # a was back, b was not
-    assert violations(sent, [Seen(6.0, [2, 0], ["a", "c"])]) == 0
+    assert violations(sent, [Seen(1.0, [1, 0], {"a": "1.00"})]) == 1
+    assert violations(sent, [Seen(1.0, [1, 0], {}, ["a"])]) == 0
+    assert violations(sent, [Seen(1.0, [0, 0], {"a": "9.00", "b": "9.00"})]) == 0  # it had passed neither
+    assert violations(sent, [Seen(6.0, [1, 1], {"a": "1.00", "b": "1.00"})]) == 1  # a was back, b was not
+    assert violations(sent, [Seen(6.0, [2, 0], {"a": "1.00", "c": "9.00"})]) == 0
+    assert violations(sent, [Seen(6.0, [2, 0], {"a": "0.50"})]) == 1  # at its earlier price
+    assert violations(sent, [Seen(6.0, [2, 0], {}, ["a"])]) == 1  # left out though it is back
 
 
 def test_an_effect_is_the_first_answer_that_had_passed() -> None:
     sent = [update(0, "a", in_stock=False, sent=1.0), update(1, "a", in_stock=True, sent=2.0)]
-    seen = [Seen(1.5, [0], []), Seen(3.5, [2], []), Seen(1.75, [1], [])]
+    seen = [Seen(1.5, [0], {}), Seen(3.5, [2], {}), Seen(1.75, [1], {})]
     assert sorted(effects_of(sent, seen)) == [0.75, 1.5]
     assert effects_of([update(7, "a", in_stock=True)], seen) == []
 
 
 def test_what_requests_were_promised() -> None:
     case = {"dependency": "redis", "mode": "down", "rungs": ["popular"], "causes": ["x"], "as_expected": True}
-    scorer = {"cases": [case], "non_2xx": 0, "degraded_p99_ms": 50.0, "back_to_full_s": 5.0}
-    overload = {"goodput_ratio": 0.9, "priority_served": 0.99}
-    assert broken_promises(scorer, overload) == []
+    scorer = {
+        "cases": [case],
+        "non_2xx": 0,
+        "degraded_p99_ms": 50.0,
+        "back_to_full_s": 5.0,
+        "decisions_lost": 0,
+    }
+    overload = {"goodput_ratio": 0.9, "priority_served": 0.99, "asked_rps": 290.0, "capacity_rps": 100.0}
+    assert broken_promises(scorer, overload, 3) == []
     worse = {**scorer, "cases": [{**case, "as_expected": False}], "non_2xx": 2, "back_to_full_s": 5.1}
-    assert broken_promises(worse, {**overload, "priority_served": 0.9}) == [
+    assert broken_promises(worse, {**overload, "priority_served": 0.9, "asked_rps": 200.0}, 3) == [
         "redis down: answers stood on ['popular'] because of ['x']",
         "2 requests failed while a dependency was broken",
         "back_to_full_s 5.1 is above 5",
+        "only 200.0 requests/s were asked, less than 3 times what can be answered",
         "priority_served 0.9 is below 0.99",
     ]
+
+
+def test_where_answers_may_stand_while_something_is_broken() -> None:
+    down, flapping, kafka = Case("redis", "down"), Case("redis", "flapping"), Case("kafka", "slow")
+    failed = ["Redis failed (ConnectionError)"]
+    assert down.is_kept(["popular"], failed)
+    assert flapping.is_kept(["full", "popular"], failed)
+    assert kafka.is_kept(["full"], [])
+    assert not down.is_kept(["full", "popular"], failed)
+    assert not down.is_kept(["popular"], ["the champion failed (TypeError)"])
+    assert not flapping.is_kept(["full"], [])  # then nothing was broken
+    assert not kafka.is_kept([], [])
 
 
 @pytest.fixture()
@@ -114,8 +136,8 @@ def test_a_proxy_breaks_what_is_open_and_mends(echo: int) -> None:
         assert asked(line) == b"ping"
         assert time.perf_counter() - began >= SLOW_SECONDS
         proxy.mode = "garbage"
-        assert len(answer := asked(line)) == 4
-        assert answer != b"ping"
+        with connect(proxy) as another:
+            assert asked(another) not in {b"ping", b""}
         proxy.mode = "down"
         assert asked(line) == b""
         with connect(proxy) as another:

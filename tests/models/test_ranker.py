@@ -16,18 +16,18 @@ from models.baselines.item_knn import Knn
 from models.catalog import item_numbers, read_catalog_at
 from models.decide.artifacts import items_of, open_served, write_snapshot
 from models.decide.blend import Blend, logarithmic
-from models.decide.facts import FACTS, OF_USER
+from models.decide.facts import FACTS, OF_USER, USER_AMOUNTS
 from models.decide.query import CARTED_KIND, SESSION_KIND, SLOTS, USER_KIND, Question
 from models.decide.ranker import COUNTED, FEATURES, NUMBERS, Items, features, no_numbers, ranked_by
 from models.decide.rankings import by_blend
 from models.decide.snapshot import Snapshot
 from models.examples import Examples, read_examples, split
 from models.files import RANKER
-from models.ranker import PARAMS, fit_ranker, week_of
+from models.ranker import PARAMS, fit_ranker, learned_ranker, read_earlier, week_of
 from models.registry import Champion
 from models.served import Around, Pipeline
 from models.train import Fit
-from models.training import How, fitted_towers, kept_ranker, learned_ranker, pipeline_of, two_tower
+from models.training import How, fitted_towers, kept_ranker, known_earlier, pipeline_of, two_tower
 from tests.models.conftest import CUT, write_lake
 from tests.models.test_near import shop  # noqa: F401 (a fixture)
 
@@ -38,6 +38,7 @@ AT = datetime(2011, 9, 1, tzinfo=UTC)
 class Listed:
     price_minor: Sequence[int]
     ships_in_days: np.ndarray
+    numbers: np.ndarray
     categories: Sequence[str | None]
     brands: Sequence[str | None]
 
@@ -48,16 +49,15 @@ def question(*slots: tuple[int, int], usual: float = 0.0) -> Question:
     for at, (row, kind) in enumerate(slots):
         positions[at], kinds[at] = row, kind
     facts = np.zeros(FACTS, np.float32)
-    facts[OF_USER.start + 7] = usual
+    facts[OF_USER][1 + USER_AMOUNTS.index("user_price_level_minor")] = usual
     return Question(positions, kinds, np.zeros(16, np.int32), facts)
 
 
 def test_what_is_read_of_a_candidate():
-    listed = Listed(
-        (99, 99, 399), np.array([-1, 2, 3]), ("home > mugs", "home > plates", None), ("a", "a", None)
-    )
     numbers = np.arange(3 * len(NUMBERS)).reshape(3, -1).astype(np.float32)
-    items = Items.of(listed, np.array([[1, 0], [0.6, 0.8], [0, 1]], np.float32), numbers)
+    paths = ("home > mugs", "home > plates", None)
+    listed = Listed((99, 99, 399), np.array([-1, 2, 3]), numbers, paths, ("a", "a", None))
+    items = Items.of(listed, np.array([[1, 0], [0.6, 0.8], [0, 1]], np.float32))
     asked = question((0, CARTED_KIND), (2, USER_KIND), (0, USER_KIND), usual=1.0)
     said = {"similar": np.array([0.5, 0.25], np.float32), "again": np.array([0.0, 1.0], np.float32)}
     found = features(items, asked, np.array([1, 0], np.int32), said)
@@ -76,7 +76,6 @@ def test_what_is_read_of_a_candidate():
         "times": [0, 2],
         "nearness": [0, 1 + 1 / 3],
         "in_session": [0, 1],
-        "in_cart": [0, 1],
         "like_newest": [0.6, 1],
         "like_most": [0.8, 1],
         "like_mean": [0.6 * 8 / 11 + 0.8 * 3 / 11, 8 / 11],
@@ -95,8 +94,8 @@ def test_what_is_read_of_a_candidate():
 
 
 def test_of_nobody_nothing_is_read():
-    listed = Listed((1, 2), np.zeros(2), ("x", "y"), (None, None))
-    items = Items.of(listed, np.eye(2, dtype=np.float32), no_numbers(2))
+    listed = Listed((1, 2), np.zeros(2), no_numbers(2), ("x", "y"), (None, None))
+    items = Items.of(listed, np.eye(2, dtype=np.float32))
     found = features(items, question(), np.array([1], np.int32), {"popular": np.ones(1, np.float32)})
     assert np.isfinite(found).all()
     assert found[0, FEATURES.index("dearer_than_slots")] == 0
@@ -127,24 +126,30 @@ def test_what_serves_is_in_the_order_that_is_measured(shop: Snapshot):  # noqa: 
     vector = 2 * shop.vectors[11]
     asked = question(*((row, SESSION_KIND) for row in range(5)))
     pipeline = Pipeline(lambda _: vector[None], shop.vectors, around, shop.blend, rank)
-    [whole] = pipeline.score(_one(asked))
-    found = by_blend(shop, asked, vector, rank)[0](np.ones(len(shop.ids), bool), 100)
-    best = np.argsort(-whole, kind="stable")[:100]
-    # Sums in another order may turn equals around.
-    assert np.intersect1d(found.items[:20], best[:30]).size >= 19
-    plain = by_blend(shop, asked, vector, None)[0](np.ones(len(shop.ids), bool), 100)
+    # The item that would stand first lies in the cart: no candidate, for either.
+    allowed = np.ones(len(shop.ids), bool)
+    allowed[11] = False
+    [whole] = pipeline.score(_one(asked, carted=11))
+    best = np.argsort(np.where(allowed, -whole, np.inf), kind="stable")
+    served, parts = by_blend(shop, asked, vector, rank)
+    found = served(allowed, 100)
+    assert found.items[:20].tolist() == best[:20].tolist()
+    assert sum(parts(int(found.items[3])).values()) == pytest.approx(float(found.scores[3]), abs=1e-4)
+    plain = by_blend(shop, asked, vector, None)[0](allowed, 100)
     assert not np.isin(found.items[:20], plain.items[:19]).any()
 
 
-def _one(asked: Question) -> Examples:
+def _one(asked: Question, carted: int) -> Examples:
     none = np.zeros(1, np.int32)
+    cart = np.full((1, 50), -1, np.int32)
+    cart[0, 0] = carted
     return Examples(
         asked.positions[None],
         asked.kinds[None],
         asked.words[None],
         asked.facts[None],
         none,
-        np.full((1, 50), -1, np.int32),
+        cart,
         none,
         none,
         np.zeros(1, "datetime64[D]"),
@@ -173,22 +178,24 @@ def test_a_full_training_learns_one_and_a_warm_start_keeps_it(tmp_path: Path):
     write_lake(settings, CUT, 30, 30, (last, last - timedelta(days=7)))
     catalog = read_catalog_at(settings, CUT)
     train, _ = split(read_examples(settings, catalog.index, CUT), CUT, 7)
-    week = week_of(settings, catalog, train, last)
+    week, earlier = week_of(train, last), read_earlier(settings, catalog, last)
     assert len(week.before) + len(week.learned) + len(week.checked) == len(train)
     assert week.before.days.max() < week.learned.days.min() < week.checked.days.min()
     model, _ = fitted_towers(catalog, week.before, how.fit)
     pipeline = pipeline_of(model, week.before)
-    # The towers know little yet of where a chain goes on; the ranker sees that what lies in the cart is not added again.
-    learned = fit_ranker(pipeline, catalog, week, 0)
+    learned = fit_ranker(pipeline, earlier.before, week, seed=0)
     assert learned.trees is not None, learned.said
-    assert fit_ranker(pipeline, catalog, week, 0).trees == learned.trees
-    candidate, _ = two_tower(catalog, train, Fit(epochs=1), ranker=(learned.trees, week.numbers))
+    assert fit_ranker(pipeline, earlier.before, week, seed=0).trees == learned.trees
+    candidate, _ = two_tower(catalog, train, Fit(epochs=1), ranker=(learned.trees, earlier.at_last))
     assert candidate.files[RANKER] == learned.trees
     (tmp_path / RANKER).write_bytes(learned.trees)
     champion = Champion("two_tower", "two_tower-1", {"two_tower": tmp_path}, None)
     assert kept_ranker(champion).trees == learned.trees
+    few = learned_ranker(week.learned, earlier, lambda _: pipeline, 0)
+    assert few.trees is None
+    assert "a time split needs both" in few.said
     # A lake that knows nothing of the items before the week teaches no ranker, and says so.
     write_lake(settings, CUT, 30, 30)
-    nothing = learned_ranker(settings, catalog, train, last, how)
-    assert nothing.trees is None
-    assert "gold_item_features has no row of cut 2011-03-17" in nothing.said
+    assert known_earlier(settings, catalog, last) == (
+        "gold_item_features has no row of cut 2011-03-24: run the job 'gold' of that cut"
+    )

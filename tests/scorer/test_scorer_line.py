@@ -100,3 +100,24 @@ def test_an_error_of_one_command_is_that_rows_alone(options: Options, rows: Rows
         await closed.close()
 
     asyncio.run(check())
+
+
+def test_answers_of_a_wrong_form_are_no_rows() -> None:
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Well-formed, and not what was asked for: an integer, an array of one, a text.
+        wrong = b":1\r\n*1\r\n:1\r\n$2\r\nno\r\n"
+        while await reader.read(100_000):
+            writer.write(wrong)
+
+    async def check() -> None:
+        server = await asyncio.start_server(speak, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        store = FeatureStore(f"redis://127.0.0.1:{port}/0", PROJECT, Metrics(), 5.0)
+        for _ in range(3):
+            with pytest.raises(StoreUnavailableError):
+                await store.read([key(1), key(2)])
+        assert await store.ping() is not None
+        await store.close()
+        server.close()
+
+    asyncio.run(check())

@@ -62,8 +62,22 @@ def test_a_damaged_snapshot_is_refused(following: Running, serving: Path, damage
     assert look_after(following, serving) != good
 
 
+def test_a_worker_that_starts_on_a_damaged_snapshot_serves_the_one_before(
+    options: Options, serving: Path
+) -> None:
+    good = publish(serving, snapshot(model_version="knn-1"))
+    for model in ("knn-2", "knn-3"):
+        version = publish(serving, snapshot(model_version=model))
+        (serving / version / "scores.npy").write_bytes(b"damaged")
+    with scorer(replace(options, serving=serving)) as started:
+        assert look(started) == good
+        assert started.request("GET", "/readyz").status_code == 200
+        assert started.metric("snapshots_refused_total") == 1
+        assert look_after(started, serving) != good
+
+
 def look_after(following: Running, serving: Path) -> str:
-    version = publish(serving, snapshot(model_version="knn-3"))
+    version = publish(serving, snapshot(model_version="knn-4"))
     assert look(following) == version
     return version
 
@@ -97,9 +111,19 @@ def test_the_query_tower_runs_in_litert(options: Options, serving: Path, rows: R
     )
     with scorer(replace(options, serving=serving)) as started:
         answer = started.recommend(**who, count=2)
+        # A ranker that fails costs its order, no more.
+        follower = started.service.follower
+        follower.serving = replace(follower.serving, rank=broken_rank)
+        unranked = started.recommend(**who, count=2)
+    assert unranked["results"] == answer["results"]
+    assert unranked["degraded"] == {"level": 0, "rung": "full", "cause": "the ranker failed (RuntimeError)"}
     # The query points along (c, d) = (1, 2) / √5, every item along an axis of its own.
     assert [(r["item_id"], round(r["score"], 3)) for r in answer["results"]] == [("d", 0.894), ("c", 0.447)]
     assert (answer["results"][0]["source"], answer["degraded"]["level"]) == ("two_tower", 0)
+
+
+def broken_rank(*asked: object) -> np.ndarray:
+    raise RuntimeError("no trees")
 
 
 def test_words_are_answered_with_and_without_consent(options: Options, serving: Path, rows: Rows) -> None:
