@@ -130,7 +130,9 @@ def test_september_is_asked_with_what_august_chose_and_each_opening_is_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     settings, said = Settings(var=tmp_path), []
-    write_lake(settings.evaluation, TESTED_TO, 75, 12, more_cuts=(TUNED_TO, date(2011, 7, 31)))
+    # The last days that are learned from, and a week before each, of which the ranker's features are.
+    cuts = (TUNED_TO, date(2011, 8, 24), date(2011, 7, 31), date(2011, 7, 24))
+    write_lake(settings.evaluation, TESTED_TO, 75, 12, more_cuts=cuts)
     with pytest.raises(ModelsError, match="make evaluate"):
         run_final(settings, said.append)
     knn = next(method for method in BASELINES if method.name == "item_knn")
