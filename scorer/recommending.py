@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -125,7 +124,7 @@ class Recommender:
         return self._recorded(made, began), _explained(made)
 
     async def _admitted(self, placement: PlacementName, request: RecommendRequest) -> Made:
-        with self.admission.let_in(placement) as whole:
+        async with self.admission.let_in(placement) as whole:
             serving = self._serving()
             count = _count(placement, serving.rules.policy.at(placement), request)
             return await self._made(serving, placement, request, count, whole=whole)
@@ -157,7 +156,7 @@ class Recommender:
         offset = self.catalog.offset
         now = self.clock.now()
         with self.metrics.stage("rows"):
-            facts = await (self._known(request, to_micros(now)) if whole else _light(request))
+            facts = await self._known(request, to_micros(now)) if whole else _light(request)
         ask = Ask(self.new_id(), to_micros(now), placement, request)
         with self.metrics.stage("derive"):
             derived = self._derived(ask, facts)
@@ -297,12 +296,8 @@ def _explained(made: Made) -> ExplainAnswer:
     )
 
 
-async def _light(request: RecommendRequest) -> Known:
-    """Nothing is read for it and no model runs: what is similar to the product's page, or popular.
-
-    It waits its turn behind what is there already: who never waits is never counted, and keeps the others waiting.
-    """
-    await asyncio.sleep(0)
+def _light(request: RecommendRequest) -> Known:
+    """Nothing is read for it and no model runs: what is similar to the product's page, or popular."""
     facts = failed(OVERLOADED, request)
     return replace(facts, shopper=replace(facts.shopper, search_term=None, interests=()))
 
