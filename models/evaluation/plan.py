@@ -40,5 +40,5 @@ class Plan:
     asked: int | None
 
 
-QUICK = Plan("evaluate-quick", ("serenade", "beauty"), Budget(3, 60.0), 330.0, 40, 1000)
+QUICK = Plan("evaluate-quick", ("serenade", "beauty"), Budget(3, 60.0), 270.0, 40, 1000)
 FULL = Plan("evaluate", (*PUBLIC, SHOP, SPEED, LITERT, GATE, ITEMS, COLD), Budget(), 3600.0, None, 5000)
