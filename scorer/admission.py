@@ -1,8 +1,8 @@
 """Who is let in when more is asked than can be answered at once: the pages where shoppers buy come first.
 
 ```
-product, cart, checkout ─► WHOLE under way ─► a line of LINE ─► 503, at once, with Retry-After
-the others: as long as fewer than SOFT are under way, the same; else LIGHT at a time ─► a line of LINE ─► 503
+product, cart, checkout ─► WHOLE at a time; LINE may wait, the next gets 503, at once, with Retry-After
+the others              ─► the same while fewer than SOFT are there; else a light answer, LIGHT at a time; LINE may wait
 ```
 A light answer is one that nothing has to be read for (`overloaded` is its cause). A burst waits its turn; what waits longer than the lines are is sent away.
 """
@@ -10,6 +10,7 @@ A light answer is one that nothing has to be read for (`overloaded` is its cause
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -19,43 +20,67 @@ from scorer.metrics import Metrics
 from scorer.problems import ProblemError
 
 FIRST: frozenset[PlacementName] = frozenset({"product", "cart", "checkout"})
-SOFT, WHOLE = 4, 16
-"""Whole answers under way in one worker. One takes some milliseconds of the one thread: `WHOLE` of them must be less than the time that a
-read of Redis is given (`store.READ_BUDGET_SECONDS`), else answers that lie there already would pass for a Redis that is silent."""
-LIGHT = 2
+WHOLE, SOFT = 8, 12
+"""Whole answers under way in one worker, and how many may be under way or wait before other pages get light ones. One takes some
+milliseconds of the one thread: `WHOLE` of them must be less than the time that a read of Redis is given (`store.READ_BUDGET_SECONDS`), else
+answers that lie there already would pass for a Redis that is silent."""
+LIGHT = 1
 """Light answers in one turn of the loop: in between, what Redis has answered is taken."""
-LINE = 32
+LINE = 16
 
 
 class Lane:
-    """So many at a time, so many that wait."""
+    """So many at a time; who comes first stands in a line of its own, before the others'."""
 
     def __init__(self, places: int, refused: Callable[[], None]) -> None:
         """`refused` is told of each that is sent away."""
-        self._places, self._refused = asyncio.Semaphore(places), refused
-        self.under_way = self.waiting = 0
+        self._places, self._refused = places, refused
+        self._first: deque[asyncio.Future[None]] = deque()
+        self._others: deque[asyncio.Future[None]] = deque()
+        self.under_way = 0
+
+    @property
+    def waiting(self) -> int:
+        return len(self._first) + len(self._others)
 
     @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
+    async def place(self, *, first: bool) -> AsyncIterator[None]:
         """Wait for a place, and have it.
 
         Raises:
             ProblemError: 503, too many wait.
         """
-        if self.waiting >= LINE:
-            self._refused()
-            raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, f"{self.waiting} requests wait; ask again")
-        self.waiting += 1
-        try:
-            await self._places.acquire()
-        finally:
-            self.waiting -= 1
-        self.under_way += 1
+        await self._turn(self._first if first else self._others)
         try:
             yield
         finally:
+            self._pass_on()
+
+    async def _turn(self, line: deque[asyncio.Future[None]]) -> None:
+        if self.under_way < self._places:
+            self.under_way += 1
+            return
+        if len(line) >= LINE:
+            self._refused()
+            raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, f"{len(line)} requests wait; ask again")
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        line.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.cancelled():
+                line.remove(turn)
+            else:
+                self._pass_on()
+            raise
+
+    def _pass_on(self) -> None:
+        """The place goes to who waits longest, of the first line before the others."""
+        line = self._first or self._others
+        if line:
+            line.popleft().set_result(None)
+        else:
             self.under_way -= 1
-            self._places.release()
 
 
 class Admission:
@@ -77,8 +102,9 @@ class Admission:
         Raises:
             ProblemError: 503, too many wait.
         """
-        whole = placement in FIRST or self._whole.under_way < SOFT
-        async with (self._whole if whole else self._light).place():
+        first = placement in FIRST
+        whole = first or self._whole.under_way + self._whole.waiting < SOFT
+        async with (self._whole if whole else self._light).place(first=first):
             if not whole:
                 self._metrics.shed.labels("light").inc()
                 # Who never waits keeps all others waiting.

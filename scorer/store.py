@@ -65,12 +65,9 @@ class FeatureStore:
         """
         if self._breaker.is_open:
             raise self._unavailable("open", "Redis is left alone after failures in a row")
-        line = self._line
         try:
-            async with asyncio.timeout(self._budget_seconds):
-                progress, *answers = await self._fetch(rows)
+            progress, *answers = await self._fetch(rows)
         except TimeoutError:
-            self._leave(line)
             self._breaker.failed()
             raise self._unavailable("timeout", "Redis gave no answer in time") from None
         except (RedisError, OSError) as error:
@@ -94,12 +91,9 @@ class FeatureStore:
         return await self._pinged(self._budget_seconds) is None
 
     async def _pinged(self, seconds: float) -> str | None:
-        line = self._line
         try:
-            async with asyncio.timeout(seconds):
-                (answer,) = await (await self._lined()).ask(PING, 1)
+            (answer,) = await self._answered(PING, 1, seconds)
         except TimeoutError:
-            self._leave(line)
             return f"no answer within {seconds:g} s"
         except (RedisError, OSError) as error:
             return str(error)
@@ -115,12 +109,31 @@ class FeatureStore:
         """How far the store is, then the rows: one write, one read; an error of one command stands in its place."""
         # Packed here: redis-py packs each of the hundred fields in Python, which takes as long as Redis does.
         commands = (_packed(row.view, redis_key(self._project, row.key)) for row in rows)
-        line = await self._lined()
-        answers = await line.ask(b"".join((self._progress, *commands)), 1 + len(rows))
+        request = b"".join((self._progress, *commands))
+        answers = await self._answered(request, 1 + len(rows), self._budget_seconds)
         for answer in answers:
             if isinstance(answer, RedisConnectionError):
                 raise answer
         return answers
+
+    async def _answered(self, request: bytes, commands: int, seconds: float) -> list[Answer]:
+        """The answers to so many packed commands; a line that does not give them in time is left.
+
+        Raises:
+            TimeoutError: it did not.
+        """
+        async with asyncio.timeout(seconds):
+            line = await self._lined()
+        asked = line.ask(request, commands)
+        try:
+            # `asyncio.timeout` would give up on an answer that is there, where this thread was busy for so long.
+            done, _ = await asyncio.wait((asked,), timeout=seconds)
+            if not done:
+                self._leave(line)
+                raise TimeoutError
+            return asked.result()
+        finally:
+            asked.cancel()
 
     async def _lined(self) -> Line:
         """The open line; a lost one is opened again."""

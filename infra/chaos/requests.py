@@ -288,7 +288,7 @@ def run_overload(broken: Broken, plan: RequestPlan) -> dict[str, Any]:
     first, others = 0.2 * plan.times * can, 0.8 * plan.times * can
     with ThreadPoolExecutor(2) as pool:
         asked = {
-            name: pool.submit(broken.asked(name).open_loop, rate, plan.seconds, 48)
+            name: pool.submit(broken.asked(name).open_loop, rate, plan.seconds, 150)
             for name, rate in (("product", first), ("home", others))
         }
     found = {name: one.result() for name, one in asked.items()}

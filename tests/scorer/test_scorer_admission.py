@@ -30,8 +30,8 @@ def test_product_pages_come_first_and_what_is_too_much_is_sent_away(braid: Runni
 
     async def crowd() -> list[tuple[str, httpx.Response]]:
         rows.redis.client_pause(PAUSE_MS, all=True)
-        named = ["product"] * SOFT + ["home"] * 3 + ["cart"] * (WHOLE - SOFT)
-        named += ["product"] * LINE + ["checkout"] * 5
+        named = ["product"] * WHOLE + ["home"] * (SOFT - WHOLE) + ["search"] * 3
+        named += ["cart"] * LINE + ["checkout"] * 5
         tasks = []
         for placement in named:
             tasks.append(asyncio.create_task(ask(placement)))
@@ -41,11 +41,12 @@ def test_product_pages_come_first_and_what_is_too_much_is_sent_away(braid: Runni
 
     answers = braid.wait(crowd())
     told = Counter((name, answer.status_code) for name, answer in answers)
-    # The three home pages took no place for long: nothing was read for them. A line of product pages had its turn after the pause.
+    # Those in the line had their turn after the pause; the three searches took no place there: nothing was read for them.
     assert told == {
-        ("product", 200): SOFT + LINE,
-        ("home", 200): 3,
-        ("cart", 200): WHOLE - SOFT,
+        ("product", 200): WHOLE,
+        ("home", 200): SOFT - WHOLE,
+        ("search", 200): 3,
+        ("cart", 200): LINE,
         ("checkout", 503): 5,
     }
     rungs = {
@@ -53,7 +54,8 @@ def test_product_pages_come_first_and_what_is_too_much_is_sent_away(braid: Runni
         for name, answer in answers
         if answer.is_success
     }
-    assert rungs == {("product", "full", None), ("cart", "full", None), ("home", "popular", "overloaded")}
+    whole = {(name, "full", None) for name in ("product", "home", "cart")}
+    assert rungs == {*whole, ("search", "popular", "overloaded")}
     refused = next(answer for _, answer in answers if answer.status_code == 503)
     assert refused.headers["retry-after"] == "1"
     assert refused.json()["detail"] == f"{LINE} requests wait; ask again"

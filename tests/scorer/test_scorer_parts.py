@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from contracts.clock import to_micros
 from contracts.features import CONSENT, SESSION, SHOPPER, USER
 from contracts.online import StoredRow
+from scorer.admission import Lane
 from scorer.breaker import Breaker
 from scorer.shopper import NOTHING_READ, keys_of, known
 from scorer.store import RowKey
@@ -110,3 +111,34 @@ def test_the_breaker_is_closed_again_by_a_trial_that_nobody_waits_for() -> None:
         assert tried == [False, False, True]
 
     asyncio.run(story())
+
+
+def test_a_place_goes_to_the_first_line_before_the_others_and_is_never_lost() -> None:
+    order: list[str] = []
+
+    async def story() -> None:
+        lane = Lane(1, lambda: None)
+
+        async def visit(name: str, first: bool) -> None:
+            async with lane.place(first=first):
+                order.append(name)
+                await asyncio.sleep(0.01)
+
+        tasks = []
+        for name, first in (("a", False), ("other", False), ("gone", True), ("first", True)):
+            tasks.append(asyncio.create_task(visit(name, first)))
+            await asyncio.sleep(0)
+        assert (lane.under_way, lane.waiting) == (1, 3)
+        tasks[2].cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert (lane.under_way, lane.waiting) == (0, 0)
+        # One that goes away in the moment of its turn passes the place on.
+        async with lane.place(first=True):
+            late = asyncio.create_task(visit("late", True))
+            await asyncio.sleep(0)
+        late.cancel()
+        await asyncio.gather(late, return_exceptions=True)
+        assert lane.under_way == 0
+
+    asyncio.run(story())
+    assert order == ["a", "first", "other"]
