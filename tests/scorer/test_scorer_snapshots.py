@@ -71,7 +71,8 @@ def test_a_worker_that_starts_on_a_damaged_snapshot_serves_the_one_before(
         (serving / version / "scores.npy").write_bytes(b"damaged")
     with scorer(replace(options, serving=serving)) as started:
         assert look(started) == good
-        assert started.request("GET", "/readyz").status_code == 200
+        # It is ready once it has read the catalog, too.
+        until(lambda: started.request("GET", "/readyz").status_code == 200)
         assert started.metric("snapshots_refused_total") == 1
         assert look_after(started, serving) != good
 
