@@ -243,9 +243,11 @@ def run_case(broken: Broken, case: Case, plan: RequestPlan) -> dict[str, Any]:
         finally:
             mended = time.perf_counter()
             proxy.mode = "pass"
-        back = watch.full_since(mended, READY_SECONDS)
+        # Without Kafka answers stay whole: what comes back is the readiness.
         if case.dependency == "kafka":
             back = _ready_since(broken, mended)
+        else:
+            back = watch.full_since(mended, READY_SECONDS)
     # What was on its way as the fault began may still be whole.
     during = [one for one in watch.answers if began + 1 < one.at - one.seconds < mended]
     rungs = sorted({one.rung for one in during})
