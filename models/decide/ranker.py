@@ -123,11 +123,6 @@ class Items:
         )
 
 
-def no_numbers(items: int) -> Floats:
-    """float32[items, NUMBERS] of items of which nothing was counted."""
-    return np.zeros((items, len(NUMBERS)), np.float32)
-
-
 def features(items: Items, question: Question, candidates: Ints, said: Mapping[str, Floats]) -> Floats:
     """float32[n, FEATURES] of candidates int32[n], best first by the blend.
 

@@ -27,7 +27,7 @@ from models.decide.query import (
     met_before,
     slots,
 )
-from models.decide.ranker import no_numbers
+from models.decide.ranker import NUMBERS
 from models.decide.scored import Scored
 from models.decide.sessions import no_sessions
 from models.decide.shelf import Served
@@ -68,7 +68,7 @@ def snapshot(kind="two_tower") -> Snapshot:
         in_stock=np.ones(5, bool),
         campaigns=(None,) * 5,
         ships_in_days=np.full(5, -1, np.int32),
-        numbers=no_numbers(5),
+        numbers=np.zeros((5, len(NUMBERS)), np.float32),
         vectors=np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32),
         word_vectors=word_vectors(),
         popularity=np.array([1, 2, 3, 4, 5], np.float32),

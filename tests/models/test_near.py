@@ -11,7 +11,7 @@ from models.baselines.item_knn import Knn
 from models.decide.blend import Blend, logarithmic
 from models.decide.near import Near, read_index
 from models.decide.query import SESSION_KIND, SLOTS, USER_KIND, Question
-from models.decide.ranker import no_numbers
+from models.decide.ranker import NUMBERS
 from models.decide.rankings import RETRIEVED, by_blend, popular
 from models.decide.sessions import session_index
 from models.decide.snapshot import Snapshot
@@ -38,7 +38,7 @@ def shop() -> Snapshot:
         in_stock=np.ones(ITEMS, bool),
         campaigns=(None,) * ITEMS,
         ships_in_days=np.full(ITEMS, -1, np.int32),
-        numbers=no_numbers(ITEMS),
+        numbers=np.zeros((ITEMS, len(NUMBERS)), np.float32),
         vectors=vectors,
         word_vectors=np.zeros((0, DIM), np.float32),
         popularity=np.floor(chance.pareto(1.0, ITEMS)).astype(np.float32),

@@ -18,7 +18,7 @@ from models.decide.artifacts import items_of, open_served, write_snapshot
 from models.decide.blend import Blend, logarithmic
 from models.decide.facts import FACTS, OF_USER, USER_AMOUNTS
 from models.decide.query import CARTED_KIND, SESSION_KIND, SLOTS, USER_KIND, Question
-from models.decide.ranker import COUNTED, FEATURES, NUMBERS, Items, features, no_numbers, ranked_by
+from models.decide.ranker import COUNTED, FEATURES, NUMBERS, Items, features, ranked_by
 from models.decide.rankings import by_blend
 from models.decide.snapshot import Snapshot
 from models.examples import Examples, read_examples, split
@@ -94,7 +94,7 @@ def test_what_is_read_of_a_candidate():
 
 
 def test_of_nobody_nothing_is_read():
-    listed = Listed((1, 2), np.zeros(2), no_numbers(2), ("x", "y"), (None, None))
+    listed = Listed((1, 2), np.zeros(2), np.zeros((2, len(NUMBERS)), np.float32), ("x", "y"), (None, None))
     items = Items.of(listed, np.eye(2, dtype=np.float32))
     found = features(items, question(), np.array([1], np.int32), {"popular": np.ones(1, np.float32)})
     assert np.isfinite(found).all()

@@ -18,7 +18,7 @@ from models.__main__ import main
 from models.catalog import Catalog
 from models.changes import changed, newest
 from models.decide.artifacts import current_version, open_snapshot, replace_current
-from models.decide.ranker import no_numbers
+from models.decide.ranker import NUMBERS
 from models.errors import ModelsError
 from models.refresh import refresh, refuse_jumps, since
 from tests.models.conftest import CUT, item, write_lake
@@ -42,7 +42,7 @@ def catalog() -> Catalog:
         campaigns=(None, "autumn"),
         ships_in_days=np.array([-1, 2], np.int32),
         carts_30d=np.array([5, 6]),
-        numbers=no_numbers(2),
+        numbers=np.zeros((2, len(NUMBERS)), np.float32),
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from contracts.clock import from_micros
 from models.decide.artifacts import current_version, open_snapshot, set_current, write_snapshot
-from models.decide.ranker import no_numbers
+from models.decide.ranker import NUMBERS
 from models.decide.sessions import SessionIndex, session_index
 from models.decide.snapshot import Snapshot, SnapshotError
 
@@ -31,7 +31,7 @@ def snapshot() -> Snapshot:
         in_stock=np.array([True, False]),
         campaigns=("autumn", None),
         ships_in_days=np.array([3, -1], np.int32),
-        numbers=no_numbers(2),
+        numbers=np.zeros((2, len(NUMBERS)), np.float32),
         vectors=np.eye(2, 64, dtype=np.float32),
         word_vectors=np.ones((3, 64), np.float32),
         popularity=np.array([3, 1], np.float32),

@@ -35,7 +35,7 @@ from contracts.online import (
 )
 from contracts.online_values import encode_timestamp
 from models.decide.artifacts import set_current, write_snapshot
-from models.decide.ranker import no_numbers
+from models.decide.ranker import NUMBERS
 from models.decide.sessions import no_sessions
 from models.decide.snapshot import Snapshot
 from models.decide.words import WORD_BUCKETS
@@ -75,7 +75,7 @@ def snapshot(kind: str = "item_knn", model_version: str = "knn-1") -> Snapshot:
         in_stock=np.array([item != "f" for item in ITEMS]),
         campaigns=(None, None, "spring", None, None, None),
         ships_in_days=np.array([-1, 1, 5, -1, -1, -1], np.int32),
-        numbers=no_numbers(6),
+        numbers=np.zeros((6, len(NUMBERS)), np.float32),
         vectors=np.eye(len(ITEMS), 64, dtype=np.float32),
         word_vectors=np.zeros((WORD_BUCKETS, 64), np.float32),
         popularity=np.array([6, 5, 4, 3, 2, 1], np.float32),

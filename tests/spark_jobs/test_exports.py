@@ -19,7 +19,7 @@ from contracts.clock import to_micros
 from contracts.policy import Placement, Policy
 from contracts.settings import Settings
 from models.decide.artifacts import set_current, write_snapshot
-from models.decide.ranker import no_numbers
+from models.decide.ranker import NUMBERS
 from models.decide.sessions import no_sessions
 from models.decide.shelf import Served
 from models.decide.snapshot import Snapshot
@@ -46,7 +46,7 @@ def popular_snapshot() -> Snapshot:
         in_stock=np.array([True, True, False]),
         campaigns=(None,) * 3,
         ships_in_days=np.full(3, -1, np.int32),
-        numbers=no_numbers(3),
+        numbers=np.zeros((3, len(NUMBERS)), np.float32),
         vectors=np.zeros((0, 64), np.float32),
         word_vectors=np.zeros((0, 64), np.float32),
         popularity=np.array([1, 5, 9], np.float32),

@@ -9,7 +9,7 @@ import pytest
 
 from contracts.settings import Settings
 from models.catalog import Catalog
-from models.decide.ranker import no_numbers
+from models.decide.ranker import NUMBERS
 from models.evaluation.items import map_of, neighbours
 from models.evaluation.run import write_section
 
@@ -31,7 +31,7 @@ def catalog() -> Catalog:
         campaigns=nothing,
         ships_in_days=np.full(4, -1, np.int32),
         carts_30d=np.zeros(4, np.int64),
-        numbers=no_numbers(4),
+        numbers=np.zeros((4, len(NUMBERS)), np.float32),
     )
 
 
