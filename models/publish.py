@@ -16,6 +16,7 @@ from contracts.features import EMBEDDING_SIZE
 from contracts.settings import Settings
 from models import files
 from models.catalog import Catalog, read_catalog_at
+from models.cohorts import read_cohorts
 from models.decide.artifacts import (
     forget_old,
     open_snapshot,
@@ -25,6 +26,7 @@ from models.decide.artifacts import (
     write_snapshot,
 )
 from models.decide.blend import SERVED
+from models.decide.cohorts import Cohorts
 from models.decide.sessions import no_sessions
 from models.decide.snapshot import Snapshot
 from models.errors import ModelsError
@@ -45,7 +47,9 @@ def stage(settings: Settings, champion: Champion, cut_on: date, made_at: datetim
     vectors = no_vectors()
     if champion.kind == "two_tower":
         vectors = stored_vectors(settings, catalog, champion, cut_on)
-    version = write_checked(settings, snapshot_of(catalog, vectors, champion, cut_on), champion, made_at)
+    cohorts = read_cohorts(settings, catalog, cut_on)
+    snapshot = snapshot_of(catalog, vectors, champion, cut_on, cohorts)
+    version = write_checked(settings, snapshot, champion, made_at)
     set_staged(settings.serving, str(cut_on), version)
     forget_old(settings.serving, KEPT)
     return version
@@ -68,7 +72,9 @@ def publish(settings: Settings, cut_on: date) -> str:
     return version
 
 
-def snapshot_of(catalog: Catalog, vectors: Floats, champion: Champion, cut_on: date) -> Snapshot:
+def snapshot_of(
+    catalog: Catalog, vectors: Floats, champion: Champion, cut_on: date, cohorts: Cohorts
+) -> Snapshot:
     """The catalog at the cut with the champion's arrays; popularity is the cut's own last 30 days."""
     knn = files.read_knn(champion.folders["item_knn"], catalog.index)
     towers = champion.folders["two_tower"] if champion.kind == "two_tower" else None
@@ -95,6 +101,7 @@ def snapshot_of(catalog: Catalog, vectors: Floats, champion: Champion, cut_on: d
         model_version=champion.model_version,
         cut_on=str(cut_on),
         blend=files.read_blend(towers) if towers else SERVED,
+        cohorts=cohorts,
     )
 
 

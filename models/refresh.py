@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, datetime
 
+import numpy as np
+
 from contracts.clock import to_micros
 from contracts.cuts import Cut
 from contracts.expectations.written import PRICE_JUMP_FACTOR
@@ -50,7 +52,10 @@ def refresh(settings: Settings) -> str | None:
     vectors = no_vectors()
     if model.kind == "two_tower":
         vectors = catalog_vectors(model.folders["two_tower"], catalog)
-    made = write_checked(settings, snapshot_of(catalog, vectors, model, cut_on), model, now)
+    # Counted once a day; every item that was known is still there.
+    index = catalog.index
+    cohorts = served.cohorts.moved(np.array([index[item] for item in served.ids], np.int32))
+    made = write_checked(settings, snapshot_of(catalog, vectors, model, cut_on, cohorts), model, now)
     if made == version or not replace_current(settings.serving, version, made):
         return None
     forget_old(settings.serving, KEPT)

@@ -39,6 +39,16 @@ def read_cut(settings: Settings, name: str, cut_on: date, columns: Sequence[str]
     return rows
 
 
+def read_days(settings: Settings, name: str, days: tuple[date, date], columns: Sequence[str]) -> pa.Table:
+    """The columns of the rows from the first to the last of `days`, of a table that lies in days of events.
+
+    Raises:
+        ModelsError: the table does not exist.
+    """
+    first, last = days
+    return _read(settings, name, columns, [("event_on", ">=", first), ("event_on", "<=", last)])
+
+
 def replace_cut(settings: Settings, name: str, cut_on: date, rows: pa.Table) -> None:
     """Make `rows` (all of `cut_on`) the only rows of that cut."""
     path = str(table_named(name).path(settings))

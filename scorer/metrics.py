@@ -49,6 +49,9 @@ class Metrics:
             "Catalog updates: shelved, known (nothing new to what serves), refused",
             "outcome",
         )
+        self.trending = Gauge(
+            "braid_scorer_trending_items", "Items in a rush this hour", registry=self.registry
+        )
         self.shed = self._counter(
             "shed", "Requests under overload: light (nothing was read for them), refused (503)", "how"
         )

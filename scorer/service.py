@@ -20,6 +20,7 @@ from scorer.policies import Policies
 from scorer.recommending import Recommender
 from scorer.snapshots import Follower
 from scorer.store import READ_BUDGET_SECONDS, FeatureStore
+from scorer.trends import TrendFollower
 
 EVENTS_QUEUED = 50_000
 DECISIONS_QUEUED = 100_000
@@ -66,6 +67,7 @@ class Service:
     metrics: Metrics
     follower: Follower
     catalog: CatalogFollower
+    trends: TrendFollower
     store: FeatureStore
     events: Outbox
     recommender: Recommender
@@ -84,7 +86,9 @@ class Service:
         found = [] if self.follower.serving else [self.follower.missing]
         found += [f"redis: {redis}"] if redis else []
         found += [f"kafka: {kafka}"] if kafka else []
-        return found + ([f"catalog: {self.catalog.missing}"] if self.catalog.missing else [])
+        for name, behind in (("catalog", self.catalog.missing), ("trends", self.trends.missing)):
+            found += [f"{name}: {behind}"] if behind else []
+        return found
 
 
 @asynccontextmanager
@@ -97,7 +101,10 @@ async def running(options: Options) -> AsyncIterator[Service]:
     metrics = Metrics()
     policies = Policies(options.policy, metrics)
     catalog = CatalogFollower(options.kafka_bootstrap, options.clock, metrics)
-    follower = Follower(options.serving, catalog.stock, policies, metrics)
+    trends = TrendFollower(options.kafka_bootstrap, options.clock, metrics)
+    follower = Follower(
+        options.serving, lambda snapshot: trends.put_on(catalog.stock(snapshot)), policies, metrics
+    )
     store = FeatureStore(options.redis_url, options.project, metrics, options.redis_budget_seconds)
     events = Outbox(options.kafka_bootstrap, EVENTS_QUEUED, options.delivery_seconds)
     decisions = Outbox(options.kafka_bootstrap, options.decisions_queued, DECISION_DELIVERY_SECONDS)
@@ -108,6 +115,7 @@ async def running(options: Options) -> AsyncIterator[Service]:
             metrics,
             follower,
             catalog,
+            trends,
             store,
             events,
             Recommender(
@@ -121,9 +129,12 @@ async def running(options: Options) -> AsyncIterator[Service]:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
         await store.close()
-        await asyncio.to_thread(catalog.close)
         boxes = (events, decisions)
-        await asyncio.gather(*(asyncio.to_thread(box.close, options.delivery_seconds) for box in boxes))
+        await asyncio.gather(
+            asyncio.to_thread(catalog.close),
+            asyncio.to_thread(trends.close),
+            *(asyncio.to_thread(box.close, options.delivery_seconds) for box in boxes),
+        )
 
 
 def new_id() -> str:

@@ -29,7 +29,7 @@ OPENS_AT = 9
 ASKING = 4
 ASKED_EVERY = 5
 """Of the other events: so that decisions with rows are made, to be recomputed."""
-IMPERSONAL = ("contextual", "popular")
+IMPERSONAL = ("contextual", "cohort", "popular")
 
 
 @dataclass(slots=True)

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from contracts.clock import to_rfc3339
 from contracts.policy import PLAIN, Policy
 from models.decide.blend import Blend
+from models.decide.cohorts import Cohorts
 from models.decide.columns import Coded, Texts
 from models.decide.layout import LAYOUT
 from models.decide.manifest import MANIFEST, check_file, read_manifest, sealed, sha256, to_json
@@ -52,13 +53,14 @@ ARRAYS = {
     "scores": np.float32,
 }
 """Of a snapshot's arrays what they are stored as, each in a file of its own, which is mapped."""
+COHORTS = {"cohort_items": np.int32, "cohort_scores": np.float32}
 CODED = ("categories", "brands", "currency", "campaigns")
 NEAR = "near.faiss"
 FILES = {
     "items.json",
     NEAR,
     "blend.json",
-    *(f"{name}.npy" for name in (*ARRAYS, *CODED, "titles", "title_ends")),
+    *(f"{name}.npy" for name in (*ARRAYS, *COHORTS, *CODED, "titles", "title_ends")),
 }
 """Without these a folder is no snapshot of this code."""
 
@@ -128,6 +130,7 @@ def open_snapshot(folder: Path) -> Snapshot:
         model_version=manifest["model_version"],
         cut_on=manifest["cut_on"],
         blend=Blend(**json.loads((folder / BLEND).read_bytes())),
+        cohorts=Cohorts(items["countries"], *(_mapped(folder / f"{name}.npy") for name in COHORTS)),
     )
     snapshot.nearest(read_index(str(folder / NEAR)))
     return snapshot
@@ -284,8 +287,11 @@ def _name(pointer: Path, version: str, **more: object) -> None:
 def _files(snapshot: Snapshot, models: Mapping[str, bytes | None]) -> dict[str, bytes]:
     coded = {name: Coded.of(getattr(snapshot, name)) for name in CODED}
     titles = Texts.of(snapshot.titles)
-    items = {"ids": list(snapshot.ids), **{name: column.values for name, column in coded.items()}}
+    cohorts = snapshot.cohorts
+    items = {"ids": list(snapshot.ids), "countries": cohorts.names}
+    items |= {name: column.values for name, column in coded.items()}
     arrays = {name: np.asarray(getattr(snapshot, name), kind) for name, kind in ARRAYS.items()}
+    arrays |= {"cohort_items": cohorts.items, "cohort_scores": cohorts.scores}
     arrays |= {name: column.codes for name, column in coded.items()}
     arrays |= {"titles": titles.letters, "title_ends": titles.ends}
     arrays |= {

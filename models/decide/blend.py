@@ -2,7 +2,8 @@
 
 ```
 score(i) = q · v(i)                              what follows, by the towers
-         + popular  · p(i) / (1 + n) ^ fading    what everybody takes: the less is known of the shopper, the more it counts
+         + popular  · (p(i) + trending · t(i)) / (1 + n) ^ fading
+                                                 what everybody takes, and takes this hour: the less is known of the shopper, the more it counts
          + again    · r(i) / (1 + s) ^ yielding  what the shopper had before: it counts less in a visit that speaks for itself
          + together · k(i)                       what is met with the slots' items
          + voted    · s(i)                       what visits like this one took
@@ -11,7 +12,7 @@ score(i) = q · v(i)                              what follows, by the towers
 
 n slots are filled, s of them by the session; an item may fill two. p is the logarithm of the item's count, 1 for the most popular; r sums 1/√slot over the
 slots that hold the item, the newest slot 1; k sums the item's neighbour scores over the slots, each weighed by its recency, 1 for
-the greatest; s likewise of the votes of `decide.sessions`. Without any item known p alone is left: the answer grows personal with every item instead of jumping.
+the greatest; s likewise of the votes of `decide.sessions`; t is `decide.trends`. Without any item known p alone is left: the answer grows personal with every item instead of jumping.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.decide.query import of_session, recency
-from models.decide.scored import Floats, Ints, Scored, summed
+from models.decide.scored import NOTHING, Floats, Ints, Scored, summed
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Blend:
     together: float
     voted: float = 0.0
     shown: float = 0.0
+    trending: float = 0.1
 
 
 SERVED = Blend(popular=0.5, fading=1.0, again=1.15, yielding=1.0, together=0.12)
@@ -57,6 +59,7 @@ def parts(
     popularity: Floats,
     together: Scored,
     voted: Scored,
+    trending: Scored = NOTHING,
     blend: Blend = SERVED,
 ) -> dict[str, Floats]:
     """What each source adds to the score of the items int32[n], which ascend: float32[n] by its name; greater is better.
@@ -66,22 +69,23 @@ def parts(
         positions: int32[slots] in the order of `query.slots`, -1 where a slot is empty; `kinds` beside it.
         popularity: float32[n], logarithmic: see `logarithmic`.
         together: sums of neighbour scores, of any items; `voted` likewise of sessions.
+        trending: what is taken now, from 0 to 1 (`decide.trends`).
     """
     filled = np.flatnonzero(positions >= 0)
     session = int(of_session(kinds).sum())
-    found: dict[str, Floats] = {
-        "similar": similar.astype(np.float32),
-        "popular": np.float32(weight_of_popularity(blend, len(filled))) * popularity,
-    }
+    everybody = np.float32(weight_of_popularity(blend, len(filled)))
+    found: dict[str, Floats] = {"similar": similar.astype(np.float32), "popular": everybody * popularity}
+    if len(trending):
+        found["trending"] = spread(items, trending.items, everybody * blend.trending * trending.scores)
     for name, source, share in (("together", together, blend.together), ("voted", voted, blend.voted)):
         greatest = source.scores.max(initial=0.0)
         if greatest > 0 and share:
-            found[name] = _spread(items, source.items, np.float32(share / greatest) * source.scores)
+            found[name] = spread(items, source.items, np.float32(share / greatest) * source.scores)
     if len(filled):
         weight = blend.again / (1 + session) ** blend.yielding
-        found["again"] = _spread(items, positions[filled], (weight / np.sqrt(filled + 1)).astype(np.float32))
+        found["again"] = spread(items, positions[filled], (weight / np.sqrt(filled + 1)).astype(np.float32))
     if session and blend.shown:
-        found["shown"] = _spread(items, positions[filled[:1]], np.array([-blend.shown], np.float32))
+        found["shown"] = spread(items, positions[filled[:1]], np.array([-blend.shown], np.float32))
     return found
 
 
@@ -90,7 +94,7 @@ def weight_of_popularity(blend: Blend, filled: int) -> float:
     return float(blend.popular / (1 + filled) ** blend.fading)
 
 
-def _spread(items: Ints, to: Ints, what: Floats) -> Floats:
+def spread(items: Ints, to: Ints, what: Floats) -> Floats:
     """float32[n]: what those of `to` get that are among the ascending `items`; one that is there twice gets both."""
     given = np.zeros(len(items), np.float32)
     if len(items):

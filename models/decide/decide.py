@@ -17,6 +17,7 @@ from models.decide.policy import Page, Pick, Pool, Wishes, arrange, withheld
 from models.decide.query import Question, of_session, slots
 from models.decide.ranker import POOL
 from models.decide.rankings import (
+    COHORT,
     CONTEXTUAL,
     FULL,
     POPULAR,
@@ -29,6 +30,7 @@ from models.decide.rankings import (
     by_vector,
     complements,
     contextual,
+    of_cohort,
     popular,
 )
 from models.decide.reasons import explain_by_neighbours, explain_by_vectors, explain_with
@@ -111,30 +113,42 @@ def _tiers(
 ) -> tuple[int, str | None, list[Tier]]:
     """The rung that was stood on and why, and the candidates: complements where they are asked for, the ranking's, and popular ones."""
     snapshot = served.snapshot
-    ranking = _rank(served, shopper)
-    found = ranking.best(allowed, count)
-    if not len(found) and ranking.source not in (RUNGS[CONTEXTUAL], RUNGS[POPULAR]):
-        ranking = _without_rows(served, shopper, NO_CANDIDATE)
+    for ranking in _downwards(served, shopper):
         found = ranking.best(allowed, count)
-    if not len(found) and ranking.source == RUNGS[CONTEXTUAL]:
-        ranking = popular(snapshot, POPULAR, ranking.cause)
-        found = ranking.best(allowed, count)
+        if len(found):
+            break
     tiers = [(ranking, found)]
     if page.placement.complements and (beside := complements(snapshot, _cart_of(shopper))) is not None:
         tiers.insert(0, (beside, beside.best(allowed, count)))
     if len(found) < count:
         left = allowed.copy()
         left[found.items] = False
-        fill = popular(snapshot, ranking.level, ranking.cause)
+        fill = popular(served, ranking.level, ranking.cause)
         tiers.append((fill, fill.best(left, count - len(found))))
     pins = [rows for _, rows in page.of("pin")]
     # The others can take all but one of a pin's first items.
     pinned = [rows[allowed[rows]][: len(pins)] for rows in pins]
     if pinned:
-        fill = popular(snapshot, ranking.level, ranking.cause)
+        fill = popular(served, ranking.level, ranking.cause)
         rows = np.array(list(dict.fromkeys(np.concatenate(pinned).tolist())), np.int32)
-        tiers.append((fill, Scored(rows, snapshot.popularity[rows])))
+        tiers.append((fill, Scored(rows, snapshot.logarithmic[rows])))
     return ranking.level, ranking.cause, tiers
+
+
+def _downwards(served: Served, shopper: Shopper) -> Iterator[Ranking]:
+    """The highest rung that can be stood on, and those below it, in case it has no candidate."""
+    ranking = _rank(served, shopper)
+    yield ranking
+    if ranking.source == RUNGS[POPULAR]:
+        return
+    if ranking.level < CONTEXTUAL:
+        ranking = _without_rows(served, shopper, NO_CANDIDATE)
+        yield ranking
+    if ranking.level < COHORT:
+        ranking = _of_all(served, shopper, ranking.cause)
+        yield ranking
+    if ranking.level < POPULAR:
+        yield popular(served, POPULAR, ranking.cause)
 
 
 def _cart_of(shopper: Shopper) -> Sequence[str]:
@@ -177,13 +191,13 @@ def question_of(shopper: Shopper, snapshot: Snapshot) -> tuple[Question, str]:
 
 
 def _without_rows(served: Served, shopper: Shopper, cause: str) -> Ranking:
-    """What can be said to anybody: similar to the item of the request, else near its words, else popular."""
+    """What can be said to anybody: similar to the item of the request, else near its words, else what its country takes, else popular."""
     snapshot = served.snapshot
     similar = contextual(snapshot, shopper.context, cause)
     if similar is not None:
         return similar
     if snapshot.kind != "two_tower":
-        return popular(snapshot, POPULAR, cause)
+        return _of_all(served, shopper, cause)
     asked = Shopper(
         search_term=shopper.search_term,
         interests=shopper.interests,
@@ -192,8 +206,15 @@ def _without_rows(served: Served, shopper: Shopper, cause: str) -> Ranking:
     question, reason = question_of(asked, snapshot)
     near = None if question.is_empty else _champion(served, question, reason)
     if near is None:
-        return popular(snapshot, POPULAR, cause)
+        return _of_all(served, shopper, cause)
     return replace(near, source=RUNGS[CONTEXTUAL], level=CONTEXTUAL, cause=cause)
+
+
+def _of_all(served: Served, shopper: Shopper, cause: str | None) -> Ranking:
+    """What shoppers of the request's country take, else what all take."""
+    country = shopper.features.get("request_country")
+    cohort = of_cohort(served, country if isinstance(country, str) else None, cause)
+    return cohort or popular(served, POPULAR, cause)
 
 
 def _champion(served: Served, question: Question, reason: str) -> Ranking | None:
@@ -207,12 +228,12 @@ def _champion(served: Served, question: Question, reason: str) -> Ranking | None
         explain = explain_by_neighbours(snapshot, known, kinds)
         return Ranking(by_neighbours(snapshot, known), "item_knn", explain, FULL, None)
     if snapshot.kind == "popularity":
-        return popular(snapshot, FULL, None)
+        return popular(served, FULL, None)
     vector = None if served.query is None else served.query(question)
     if vector is None or not np.isfinite(vector).all():
         return None
     explain = explain_by_vectors(snapshot, known, kinds) if len(known) else explain_with(reason)
-    best, parts = by_blend(snapshot, question, vector, served.rank)
+    best, parts = by_blend(served, question, vector)
     return Ranking(best, "two_tower", explain, FULL, None, parts)
 
 

@@ -7,18 +7,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.decide.blend import neighbour_sums, parts, total, weight_of_popularity
+from models.decide.blend import neighbour_sums, parts, spread, total, weight_of_popularity
 from models.decide.query import CARTED_KIND, Question, of_session
-from models.decide.ranker import POOL, PRIOR, Rank
+from models.decide.ranker import POOL, PRIOR
 from models.decide.reasons import Explain, explain_by_neighbours, explain_with
 from models.decide.scored import NOTHING, Floats, Ints, Mask, Scored
 from models.decide.sessions import votes
+from models.decide.shelf import Served
 from models.decide.snapshot import Snapshot
 
-FULL, STALE_SESSION, USER_EMBEDDING, CONTEXTUAL, POPULAR = range(5)
-RUNGS = ("full", "stale_session", "user_embedding", "contextual", "popular")
+FULL, STALE_SESSION, USER_EMBEDDING, CONTEXTUAL, COHORT, POPULAR = range(6)
+RUNGS = ("full", "stale_session", "user_embedding", "contextual", "cohort", "popular")
 RETRIEVED = 500
 """Items that are retrieved by vector for one answer, and scored exactly."""
+NEWEST = 20
+"""New items that are put in order beside the blend's best, whatever they lack of being known."""
 CHUNK = 4096
 
 Best = Callable[[Mask, int], Scored]
@@ -39,14 +42,28 @@ class Ranking:
     parts: Parts | None = None
 
 
-def popular(snapshot: Snapshot, level: int, cause: str | None) -> Ranking:
-    """What most shoppers take."""
+def popular(served: Served, level: int, cause: str | None) -> Ranking:
+    """What most shoppers take, and take this hour."""
+    snapshot, trending = served.snapshot, served.shelf.trending
 
     def best(allowed: Mask, count: int) -> Scored:
-        items = _first_allowed(snapshot.by_popularity, allowed, count)
-        return Scored(items, snapshot.popularity[items])
+        usual = _first_allowed(snapshot.by_popularity, allowed, count)
+        items = np.union1d(usual, trending.among(allowed).items) if len(trending) else usual
+        return _lifted(Scored(items, snapshot.logarithmic[items]), served).best(count)
 
-    return Ranking(best, RUNGS[POPULAR], explain_with("popular"), level, cause)
+    return Ranking(best, RUNGS[POPULAR], _explain_popular(served, "popular"), level, cause)
+
+
+def of_cohort(served: Served, country: str | None, cause: str | None) -> Ranking | None:
+    """What shoppers of the request's country take; None where it has no list."""
+    listed = served.snapshot.cohorts.named(country)
+    if listed is None:
+        return None
+    lifted = _lifted(listed, served)
+    explain = _explain_popular(served, f"popular in {country}")
+    return Ranking(
+        lambda allowed, count: lifted.among(allowed).best(count), RUNGS[COHORT], explain, COHORT, cause
+    )
 
 
 def contextual(snapshot: Snapshot, context: Sequence[str], cause: str | None) -> Ranking | None:
@@ -100,9 +117,10 @@ def by_vector(snapshot: Snapshot, vector: Floats) -> Best:
     return best
 
 
-def by_blend(snapshot: Snapshot, question: Question, vector: Floats, rank: Rank | None) -> tuple[Best, Parts]:
-    """By `decide.blend`: what is retrieved by vector and popularity, and what another source speaks for, its best in the order of `rank`;
-    and what each source adds to the blend."""
+def by_blend(served: Served, question: Question, vector: Floats) -> tuple[Best, Parts]:
+    """By `decide.blend`: what is retrieved by vector and popularity, and what another source speaks for; its best, and the new items that
+    are nearest, in the order of the ranker; and what each source adds to the blend."""
+    snapshot, trending, rank = served.snapshot, served.shelf.trending, served.rank
     positions, kinds, blend = question.positions, question.kinds, snapshot.blend
     known = positions[positions >= 0]
     together = neighbour_sums(snapshot.neighbours, snapshot.scores, known)
@@ -119,18 +137,22 @@ def by_blend(snapshot: Snapshot, question: Question, vector: Floats, rank: Rank 
             popularity=snapshot.logarithmic[items],
             together=together,
             voted=voted,
+            trending=trending,
             blend=blend,
         )
 
     def best(allowed: Mask, count: int) -> Scored:
         near = snapshot.nearest().best(vector, popular, allowed, max(count, RETRIEVED))
-        items = np.unique(np.concatenate([near, known, together.items, voted.items])).astype(np.int32)
+        new = _newest(snapshot, vector, allowed)
+        sources = (near, known, together.items, voted.items, trending.items, new)
+        items = np.unique(np.concatenate(sources)).astype(np.int32)
         items = items[allowed[items]]
         spoken = said(items)
         blended = Scored(items, total(spoken))
         if rank is None:
             return blended.best(count)
-        pool = blended.best(max(count, POOL)).items
+        asked = np.union1d(blended.best(max(count, POOL)).items, new)
+        pool = Scored(asked, blended.scores[np.searchsorted(items, asked)]).best(len(asked)).items
         at = np.searchsorted(items, pool)
         order = rank(question, pool, {name: value[at] for name, value in spoken.items()})
         ordered.update(zip(pool.tolist(), order.tolist(), strict=True))
@@ -154,6 +176,29 @@ def _similar(snapshot: Snapshot, position: int) -> Best | None:
             return None
         best = by_vector(snapshot, snapshot.vectors[position])
     return lambda allowed, count: best(allowed & others, count)
+
+
+def _newest(snapshot: Snapshot, vector: Floats, allowed: Mask) -> Ints:
+    """Rows int32[≤ NEWEST] of the new items that are nearest."""
+    new = snapshot.new[allowed[snapshot.new]]
+    return Scored(new, snapshot.vectors[new] @ vector).best(NEWEST).items
+
+
+def _lifted(usual: Scored, served: Served) -> Scored:
+    """What is trending counts for more."""
+    trending = served.shelf.trending
+    if not len(trending):
+        return usual
+    order = np.argsort(usual.items)
+    lift = np.empty_like(usual.scores)
+    share = np.float32(served.snapshot.blend.trending)
+    lift[order] = spread(usual.items[order], trending.items, share * trending.scores)
+    return Scored(usual.items, usual.scores + lift)
+
+
+def _explain_popular(served: Served, reason: str) -> Explain:
+    trending = set(served.shelf.trending.items.tolist())
+    return lambda item: ["trending"] if item in trending else [reason]
 
 
 def _first_allowed(order: Ints, allowed: Mask, count: int) -> Ints:

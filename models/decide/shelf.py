@@ -1,4 +1,5 @@
-"""What lies on the shelf now: stock and price of a snapshot's items, as the newest catalog update says; and all that serves with it."""
+"""What lies on the shelf now: stock and price of a snapshot's items, as the newest catalog update says, and what is taken this hour;
+and all that serves with it."""
 
 from __future__ import annotations
 
@@ -17,17 +18,18 @@ from contracts.policy import PLAIN, Policy
 from models.decide.policy import Rulebook
 from models.decide.query import Query
 from models.decide.ranker import Rank
-from models.decide.scored import Mask
+from models.decide.scored import NOTHING, Mask, Scored
 from models.decide.snapshot import Snapshot
 
 
 @dataclass(slots=True)
 class Shelf:
-    """Item by item in the snapshot's order; one thread puts, any thread reads.
+    """Item by item in the snapshot's order; one thread puts stock and price, one what is trending, any thread reads.
 
     Attributes:
         in_stock: bool[items]; only these are recommended.
         price_minor: int64[items], and `currency` beside it; `priced_at` int64[items], µs: from when the price holds.
+        trending: what is taken this hour (`decide.trends`), replaced as a whole.
         since: µs; what took effect before it stands in the snapshot already.
     """
 
@@ -37,6 +39,7 @@ class Shelf:
     currency: list[str]
     priced_at: npt.NDArray[np.int64]
     since: int
+    trending: Scored = NOTHING
 
     @classmethod
     def of(cls, snapshot: Snapshot, states: Iterable[CatalogState] = ()) -> Self:

@@ -12,6 +12,8 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
+from contracts.consent import state_of
+from contracts.events import PURPOSES
 from contracts.settings import Settings
 from models.decide.facts import NAMES, PLACES, STAGE
 from models.decide.ranker import COUNTED
@@ -61,6 +63,8 @@ def write_lake(
     _write(settings.lake, "gold_training_examples", pa.Table.from_pylist(rows, EXAMPLES))
     _write(settings.lake, "gold_item_features", items)
     _write(settings.lake, "gold_user_features", _users())
+    _write(settings.lake, "gold_label_rows", _labels(rows))
+    _write(settings.lake, "gold_consent", _consent(cut))
 
 
 def item(chain: int, place: int) -> str:
@@ -91,6 +95,38 @@ def _examples(chance: random.Random, cut: date, days: int, sessions_a_day: int) 
                     "session_last_carted": before,
                     "user_last_items": [item(chain, 0)],
                 }
+
+
+def _country(chain: int) -> str | None:
+    """Twelve shoppers of France, three of Norway."""
+    return "France" if chain < 12 else "Norway" if chain < 15 else None
+
+
+def _labels(rows: Sequence[dict]) -> pa.Table:
+    shoppers = [row["user_id"] for row in rows]
+    return pa.table(
+        {
+            "shopper_id": [f"user:{user}" for user in shoppers],
+            "label_item_id": [row["label_item_id"] for row in rows],
+            "context_country": pa.array([_country(int(user[1:])) for user in shoppers], pa.string()),
+            "event_on": [row["event_timestamp"].date() for row in rows],
+        }
+    )
+
+
+def _consent(cut: date) -> pa.Table:
+    """All grant, but who walks the most popular chain."""
+    states = ["denied", *["granted"] * (CHAINS - 1)]
+    return pa.table(
+        {
+            "shopper_id": [f"user:u{chain:02}" for chain in range(CHAINS)],
+            "consent_state": [
+                state_of({**{f"consent_{purpose}": state for purpose in PURPOSES}, "consent_changed_at": 1})
+                for state in states
+            ],
+            "cut_on": [cut] * CHAINS,
+        }
+    )
 
 
 def _items(carts: Counter[str], cut: date) -> pa.Table:

@@ -177,12 +177,12 @@ def test_only_what_is_in_stock_and_not_excluded():
         (Shopper(context=["d"], session_items=["a"], consent_granted=False), 3, NO_CONSENT, "c"),
         (Shopper(context=["d"], failure="redis"), 3, "redis", "c"),
         (Shopper(context=["d"], session_items=["a"], consent_granted=True), 0, None, "a"),
-        (Shopper(vector=np.array([1, 0]), vector_model="other", consent_granted=True), 4, NOTHING_KNOWN, "e"),
-        (Shopper(consent_granted=True), 4, NOTHING_KNOWN, "e"),
-        (Shopper(consent_granted=True, context=["gone"]), 4, NOTHING_KNOWN, "e"),
-        (Shopper(consent_granted=True, failure="redis"), 4, "redis", "e"),
-        (Shopper(consent_granted=True, shopper_problem="unreadable"), 4, "unreadable", "e"),
-        (Shopper(session_items=["a"], consent_granted=False), 4, NO_CONSENT, "e"),
+        (Shopper(vector=np.array([1, 0]), vector_model="other", consent_granted=True), 5, NOTHING_KNOWN, "e"),
+        (Shopper(consent_granted=True), 5, NOTHING_KNOWN, "e"),
+        (Shopper(consent_granted=True, context=["gone"]), 5, NOTHING_KNOWN, "e"),
+        (Shopper(consent_granted=True, failure="redis"), 5, "redis", "e"),
+        (Shopper(consent_granted=True, shopper_problem="unreadable"), 5, "unreadable", "e"),
+        (Shopper(session_items=["a"], consent_granted=False), 5, NO_CONSENT, "e"),
     ],
 )
 def test_each_rung(shopper, level, cause, first):
@@ -196,7 +196,7 @@ def test_without_a_query_the_stored_vector_then_popular(query):
     assert ids(ask(shopper, query=query))[0] == "d"
     assert ask(shopper, query=query).degraded.level == 2
     assert ask(replace(shopper, vector=None, context=["a"]), query=query).degraded.level == 3
-    assert ask(replace(shopper, vector=None), query=query).degraded.level == 4
+    assert ask(replace(shopper, vector=None), query=query).degraded.level == 5
 
 
 def test_knn_sums_neighbours_by_recency_and_fills_from_popular():
@@ -212,7 +212,7 @@ def test_knn_sums_neighbours_by_recency_and_fills_from_popular():
 
 def test_knn_without_neighbours_is_popular_and_says_so():
     decided = ask(Shopper(session_items=["e"], consent_granted=True), at=snapshot("item_knn"), query=None)
-    assert (decided.degraded.level, decided.degraded.cause) == (4, "the champion had no candidate")
+    assert (decided.degraded.level, decided.degraded.cause) == (5, "the champion had no candidate")
     assert ids(decided) == ["e", "d", "c", "b", "a"]
 
 
@@ -288,9 +288,9 @@ def test_decisions_repeat_and_never_break_a_rule(session, carted, consent):
         # Without consent the request's own words count, stored ones do not.
         (Shopper(search_term="cup", searches=["tea"]), 3, "close to what you searched for"),
         (Shopper(search_term="cup", failure="redis"), 3, "close to what you searched for"),
-        (Shopper(searches=["tea"]), 4, "popular"),
-        (Shopper(search_term="!?"), 4, "popular"),
-        (Shopper(search_term="xylophone"), 4, "popular"),
+        (Shopper(searches=["tea"]), 5, "popular"),
+        (Shopper(search_term="!?"), 5, "popular"),
+        (Shopper(search_term="xylophone"), 5, "popular"),
         (
             Shopper(search_term="xylophone", searches=["tea"], consent_granted=True),
             0,
@@ -309,7 +309,7 @@ def test_words_answer_where_no_item_is_known(shopper, level, reason):
     decided = ask(shopper)
     assert decided.degraded.level == level
     assert {reason} == {why for result in decided.results for why in result.reasons}
-    assert ids(decided)[0] == ("e" if level == 4 else "c")
+    assert ids(decided)[0] == ("e" if level == 5 else "c")
 
 
 def test_on_an_items_page_interests_say_less_than_the_item_and_a_search_more():
@@ -323,7 +323,7 @@ def test_on_an_items_page_interests_say_less_than_the_item_and_a_search_more():
 def test_of_words_a_champion_without_a_text_encoder_knows_nothing(kind, granted):
     plain = replace(snapshot(kind), word_vectors=np.zeros((0, 2), np.float32))
     decided = ask(Shopper(search_term="cup", consent_granted=granted), at=plain, query=None)
-    assert (decided.degraded.level, decided.results[0].source) == (4, "popular")
+    assert (decided.degraded.level, decided.results[0].source) == (5, "popular")
 
 
 def test_without_consent_the_query_sees_the_requests_facts_alone():

@@ -79,6 +79,17 @@ def test_a_new_item_stands_beside_its_namesake(published: Settings):
     assert item(3, 4) in [at.ids[row] for row in nearest]
 
 
+def test_a_country_of_few_shoppers_has_no_list_and_who_does_not_grant_is_not_counted(published: Settings):
+    at = _snapshot(published)
+    assert list(at.cohorts.names) == ["France"]
+    listed = at.cohorts.named("France")
+    assert listed is not None
+    # The most popular chain is that of the shopper who denies.
+    assert at.ids[at.by_popularity[0]].startswith("c00")
+    assert 0 < int(at.ids[listed.items[0]][1:3]) < 12
+    assert (listed.scores[:-1] >= listed.scores[1:]).all()
+
+
 def test_the_snapshot_answers_with_what_follows_in_the_chain(published: Settings):
     served = open_served(published.serving / str(current_version(published.serving)))
     shopper = Shopper(

@@ -14,6 +14,7 @@ from models.decide.query import SESSION_KIND, SLOTS, USER_KIND, Question
 from models.decide.ranker import NUMBERS
 from models.decide.rankings import RETRIEVED, by_blend, popular
 from models.decide.sessions import session_index
+from models.decide.shelf import Served
 from models.decide.snapshot import Snapshot
 from models.served import Around, blend_rows
 
@@ -130,7 +131,7 @@ def test_an_answer_is_the_blend_of_all_items(shop: Snapshot, share: float):
         kinds[:filled] = np.where(np.arange(filled) < 20, SESSION_KIND, USER_KIND)
         vector = 2 * shop.vectors[11]
         question = Question(positions, kinds, np.zeros(16, np.int32), np.zeros(0, np.float32))
-        found = by_blend(shop, question, vector, None)[0](allowed, 100)
+        found = by_blend(Served.of(shop, None), question, vector)[0](allowed, 100)
         [whole] = blend_rows((shop.vectors @ vector)[None], positions[None], kinds[None], around, BLEND)
         whole = np.where(allowed, whole, -np.inf)
         best = np.argsort(-whole, kind="stable")[:100]
@@ -141,6 +142,7 @@ def test_an_answer_is_the_blend_of_all_items(shop: Snapshot, share: float):
 def test_what_is_popular_is_found_behind_whatever_is_filtered_out(shop: Snapshot):
     allowed = np.ones(ITEMS, bool)
     allowed[shop.by_popularity[:9000]] = False
-    found = popular(shop, 0, None).best(allowed, 50)
+    served = Served.of(shop, None)
+    found = popular(served, 0, None).best(allowed, 50)
     assert found.items.tolist() == shop.by_popularity[9000:9050].tolist()
-    assert len(popular(shop, 0, None).best(np.zeros(ITEMS, bool), 50)) == 0
+    assert len(popular(served, 0, None).best(np.zeros(ITEMS, bool), 50)) == 0

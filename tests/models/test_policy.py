@@ -23,7 +23,7 @@ from tests.scorer.kit import snapshot
 
 AT = datetime(2011, 9, 2, 12, 0, tzinfo=UTC)
 SHOP = replace(snapshot("popularity"), in_stock=np.ones(6, bool))
-"""Items a … f, a the most popular (6, 5, 4, 3, 2, 1): relevance 1, .8, .6, .4, .2, 0. Brands: acme a, c; potter e."""
+"""Items a … f, a the most popular (6, 5, 4, 3, 2, 1): relevance by its logarithm 1, .88, .73, .55, .32, 0. Brands: acme a, c; potter e."""
 
 
 def ask(policy: Policy, shopper: Shopper | None = None, count: int = 6, name: str = "home") -> Decided:
@@ -55,8 +55,8 @@ def test_without_rules_the_best_items_stand_in_order():
 @pytest.mark.parametrize(
     ("policy", "expected", "rules"),
     [
-        (rule("boost", weight=0.5), "adbcef", {"d": ["boost: r"]}),  # .4 + .5 stands between 1 and .8
-        (rule("bury", weight=0.3), "abcedf", {"d": ["bury: r"]}),  # .4 - .3 stands between .2 and 0
+        (rule("boost", weight=0.4), "adbcef", {"d": ["boost: r"]}),  # .55 + .4 stands between 1 and .88
+        (rule("bury", weight=0.3), "abcedf", {"d": ["bury: r"]}),  # .55 - .3 stands between .32 and 0
         (rule("pin", position=1), "dabcef", {"d": ["pin: r"]}),
         (rule("pin", position=3, items=Items(ids=["gone", "e", "d"])), "abecdf", {"e": ["pin: r"]}),
         (rule("block"), "abcef", {}),
@@ -99,8 +99,13 @@ def test_a_cap_holds_for_the_whole_list_pins_too():
 
 
 def test_novelty_takes_from_what_is_popular():
-    # log(1 + count) / log 7 is taken: a 1 - 1, b .8 - .92, c .6 - .83, d .4 - .71, e .2 - .565, f 0 - .356.
-    assert ids(ask(place(novelty=1.0))) == "abcdfe"
+    # Neighbours of a: f .95, c .9, d .5, relevance 1, .89, 0. With f the most popular, log(1 + count) / log 7 is taken: f 1 - 1, c .89 - .83.
+    popular_f = np.array([1, 5, 4, 3, 2, 6], np.float32)
+    shop = replace(snapshot("item_knn"), in_stock=np.ones(6, bool), popularity=popular_f)
+    looked_at_a = Shopper(session_items=["a"], consent_granted=True)
+    for novelty, expected in ((0.0, "fcd"), (1.0, "cfd")):
+        served = Served.of(shop, None, place(novelty=novelty))
+        assert ids(decide(served, looked_at_a, "home", 3, AT)) == expected
 
 
 def test_diversity_passes_over_what_is_like_the_items_above():
@@ -137,8 +142,8 @@ def test_what_ships_late_is_withheld_and_what_promises_nothing_is_not():
 
 
 def test_the_campaign_that_is_shown_gains():
-    # c: .6 + .3 stands between a and b.
-    assert ids(ask(place(campaign=0.3), Shopper(campaign="spring"))) == "acbdef"
+    # c: .73 + .2 stands between a and b.
+    assert ids(ask(place(campaign=0.2), Shopper(campaign="spring"))) == "acbdef"
     assert ids(ask(place(campaign=0.3), Shopper(campaign="autumn"))) == "abcdef"
     assert ids(ask(place(campaign=0.3))) == "abcdef"
 

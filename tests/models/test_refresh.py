@@ -97,6 +97,7 @@ def test_a_new_item_is_served_and_nothing_changes_twice(
     for command in ("train", "embed", "publish"):
         assert main([command, "--cut", str(CUT)]) == 0
     before = current_version(own.serving)
+    listed = in_france(own, before)
     now = to_micros(own.clock().now())
     send(
         settings,
@@ -110,6 +111,7 @@ def test_a_new_item_is_served_and_nothing_changes_twice(
     assert served.cut_on == str(CUT)
     assert "zz-new" in served.index
     assert "zz-tomorrow" not in served.index
+    assert in_france(own, version) == listed
     if served.kind == "two_tower":
         nearest = np.argsort(-(served.vectors @ served.vectors[served.index["zz-new"]]))[1:11]
         assert item(5, 3) in [served.ids[row] for row in nearest]
@@ -117,6 +119,13 @@ def test_a_new_item_is_served_and_nothing_changes_twice(
     # Who was overtaken by another publish changes nothing.
     assert not replace_current(own.serving, str(before), str(before))
     assert current_version(own.serving) == version
+
+
+def in_france(settings: Settings, version: str | None) -> list[str]:
+    served = open_snapshot(settings.serving / str(version))
+    listed = served.cohorts.named("France")
+    assert listed is not None
+    return [served.ids[row] for row in listed.items]
 
 
 def send(settings: Settings, *updates: dict[str, Any]) -> None:

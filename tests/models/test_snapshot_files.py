@@ -11,6 +11,7 @@ import pytest
 
 from contracts.clock import from_micros
 from models.decide.artifacts import current_version, open_snapshot, set_current, write_snapshot
+from models.decide.cohorts import Cohorts
 from models.decide.ranker import NUMBERS
 from models.decide.sessions import SessionIndex, session_index
 from models.decide.snapshot import Snapshot, SnapshotError
@@ -42,11 +43,12 @@ def snapshot() -> Snapshot:
         version="",
         model_version="two_tower-1",
         cut_on="2011-08-29",
+        cohorts=Cohorts(["France"], np.array([[1, 0]], np.int32), np.array([[0.5, 0.25]], np.float32)),
     )
 
 
 def plain(value: object) -> object:
-    if isinstance(value, SessionIndex):
+    if isinstance(value, SessionIndex | Cohorts):
         return asdict(value)
     return list(value) if isinstance(value, Sequence) and not isinstance(value, str) else value
 

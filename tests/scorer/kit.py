@@ -35,6 +35,7 @@ from contracts.online import (
 )
 from contracts.online_values import encode_timestamp
 from models.decide.artifacts import set_current, write_snapshot
+from models.decide.cohorts import Cohorts
 from models.decide.ranker import NUMBERS
 from models.decide.sessions import no_sessions
 from models.decide.snapshot import Snapshot
@@ -59,7 +60,8 @@ def unique(kind: str) -> str:
 
 
 def snapshot(kind: str = "item_knn", model_version: str = "knn-1") -> Snapshot:
-    """Six items; "b" and "d" in categories. Neighbours: a → c 0.9, d 0.5, f 0.95; b → e 0.8. Vectors: item n points along axis n."""
+    """Six items; "b" and "d" in categories. Neighbours: a → c 0.9, d 0.5, f 0.95; b → e 0.8. Vectors: item n points along axis n.
+    Italians take f and d."""
     neighbours = np.full((len(ITEMS), 3), -1, np.int32)
     scores = np.zeros((len(ITEMS), 3), np.float32)
     neighbours[0], scores[0] = (5, 2, 3), (0.95, 0.9, 0.5)
@@ -86,6 +88,7 @@ def snapshot(kind: str = "item_knn", model_version: str = "knn-1") -> Snapshot:
         version="",
         model_version=model_version,
         cut_on="2011-09-01",
+        cohorts=Cohorts(["Italy"], np.array([[5, 3]], np.int32), np.array([[1, 0.9]], np.float32)),
     )
 
 

@@ -163,4 +163,5 @@ def test_without_kafka_answers_go_out_and_events_are_refused(options: Options, b
         assert [cause.split(":")[0] for cause in alone.request("GET", "/readyz").json()["missing"]] == [
             "kafka",
             "catalog",
+            "trends",
         ]

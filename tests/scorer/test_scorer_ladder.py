@@ -121,8 +121,21 @@ def test_without_items_the_stored_vector_serves(braid: Running, rows: Rows) -> N
 def test_an_unknown_visitor_gets_what_is_popular(braid: Running) -> None:
     answer = braid.recommend(visitor_id=unique("v"))
     assert ids(answer) == POPULAR
-    assert answer["degraded"]["level"] == 4
+    assert answer["degraded"]["level"] == 5
     assert answer["features"]["session"] == {"found": False, "age_seconds": None, "version": None}
+
+
+def test_the_request_s_country_serves_whom_nothing_is_known_of(braid: Running, rows: Rows) -> None:
+    denied = unique("v")
+    rows.consent(f"visitor:{denied}", "denied")
+    answer = braid.recommend(visitor_id=denied, context={"country": "Italy"})
+    assert ids(answer) == ["d", "a", "b", "c", "e"]  # "f" is out of stock
+    cause = "no consent for personalization"
+    assert answer["degraded"] == {"level": 4, "rung": "cohort", "cause": cause}
+    told = [(result["source"], result["reasons"]) for result in answer["results"][:2]]
+    assert told == [("cohort", ["popular in Italy"]), ("popular", ["popular"])]
+    known = shopper(rows, user_at=micros_ago(hours=10))
+    assert braid.recommend(**known, context={"country": "Italy"})["degraded"]["rung"] == "full"
 
 
 def test_a_denial_hides_the_rows(braid: Running, rows: Rows) -> None:
@@ -131,7 +144,7 @@ def test_a_denial_hides_the_rows(braid: Running, rows: Rows) -> None:
     rows.consent(f"visitor:{who['visitor_id']}", "denied", GRANT + 1)
     answer = braid.recommend(**who)
     assert ids(answer) == POPULAR
-    assert answer["degraded"] == {"level": 4, "rung": "popular", "cause": "no consent for personalization"}
+    assert answer["degraded"] == {"level": 5, "rung": "popular", "cause": "no consent for personalization"}
     nothing = {"found": False, "age_seconds": None, "version": None}
     assert answer["features"] == {**dict.fromkeys(("session", "shopper", "user"), nothing), "stage": None}
 
@@ -194,7 +207,7 @@ def test_a_tombstone_is_no_row(braid: Running, rows: Rows) -> None:
         rows.redis.hset(redis_key(PROJECT, key), version_field(view.name), version)
     answer = braid.recommend(**who)
     nothing = {"found": False, "age_seconds": None, "version": None}
-    assert answer["degraded"] == {"level": 4, "rung": "popular", "cause": "nothing known of the shopper"}
+    assert answer["degraded"] == {"level": 5, "rung": "popular", "cause": "nothing known of the shopper"}
     assert answer["features"] == {**dict.fromkeys(("session", "shopper", "user"), nothing), "stage": None}
 
 

@@ -15,10 +15,11 @@ from models.decide.query import SLOTS
 from models.decide.ranker import FEATURES, NUMBERS, POOL
 from models.decide.scored import Floats
 from models.decide.sessions import session_index
-from models.decide.snapshot import Snapshot
+from models.decide.snapshot import AGE, Snapshot
 from models.decide.words import WORD_BUCKETS
 from models.ranker import PARAMS, ROUNDS
 
+OLDEST_DAYS = 400
 CLUSTER = 500
 """Items that point much the same way."""
 BRANDS, CATEGORIES, VISITS = 1_000, 400, 200_000
@@ -51,6 +52,9 @@ def snapshot(items: int, seed: int, visits: int = VISITS) -> Snapshot:
     scores = chance.random((items, NEIGHBOURS), np.float32)
     scores[:, ::-1].sort(axis=1)
     of_visit = np.repeat(np.arange(visits, dtype=np.int32), 5)
+    ages = np.log1p(chance.uniform(0, OLDEST_DAYS, items))
+    described = chance.random((items, len(NUMBERS)), np.float32)
+    described[:, AGE] = ages
     visited = (chance.integers(0, items, visits).repeat(5) + chance.integers(0, 20, 5 * visits)) % items
     return Snapshot(
         ids=ids,
@@ -63,7 +67,7 @@ def snapshot(items: int, seed: int, visits: int = VISITS) -> Snapshot:
         in_stock=numbers % 20 != 19,
         campaigns=(None,) * items,
         ships_in_days=np.full(items, -1, np.int32),
-        numbers=chance.random((items, len(NUMBERS)), np.float32),
+        numbers=described,
         vectors=vectors,
         word_vectors=chance.normal(size=(WORD_BUCKETS, EMBEDDING_SIZE)).astype(np.float32),
         popularity=np.floor(chance.pareto(1.0, items) * 3).astype(np.float32),
