@@ -89,6 +89,8 @@ class Settings:
     kafka_address: str | None = None
     redis_address: str | None = None
     scorer_address: str | None = None
+    scorer_workers: int = 1
+    """Processes behind the scorer's port; on a cluster replicas do it."""
     shop: bool = True
     """Whether the scorer shows `/shop`, a page to try it out in; on a cluster it does not unless told to."""
     mlflow_address: str | None = None

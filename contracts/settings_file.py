@@ -108,6 +108,7 @@ KEYS: dict[str, Key] = {
         "redis_address", "give redis://host:port/0, without a password", _matching(r"rediss?://[^\s/@:]+:\d+/0")
     ),
     "scorer.address": Key("scorer_address", "give an http or https URL", _matching(HTTP)),
+    "scorer.workers": _count("scorer_workers", "the scorer's processes", 64),
     "scorer.shop": Key("shop", "give true or false", _truth),
     "mlflow.address": Key("mlflow_address", "give an http or https URL", _matching(HTTP)),
     "stream.address": Key("stream_address", "give the URL of Flink's REST port", _matching(HTTP)),

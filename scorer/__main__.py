@@ -1,6 +1,7 @@
 """`python -m scorer`: serve on the loopback port of the settings until SIGTERM.
 
-The server runs in this process, so whoever kills it kills all of it and the port is free again.
+The server runs in this process, so whoever kills it kills all of it and the port is free again; where `scorer.workers` asks for
+several, they are processes of their own (`scorer.workers`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import logging.config
 import signal
 import socket
 import sys
+from contextlib import suppress
 
 from granian.constants import Interfaces
 from granian.server.embed import Server
@@ -17,8 +19,9 @@ from granian.server.embed import Server
 from contracts.errors import BraidError
 from contracts.logs import json_config
 from contracts.settings import Settings, from_environment
+from scorer import workers
 from scorer.app import create_app
-from scorer.service import Options, running
+from scorer.service import Options, Service, running
 
 LOG = logging.getLogger("scorer")
 # The server brings a format of its own; its lines go the same way as ours.
@@ -32,9 +35,15 @@ DRAIN_SECONDS = 1.0
 """So long it still answers after it said that it is stopping; on Kubernetes the pod's end is told to the balancer at once."""
 
 
-async def serve(settings: Settings) -> None:
+READY_SECONDS = 10.0
+"""So long a worker waits until it listens; what it lacks by then it answers without."""
+
+
+async def serve(settings: Settings, *, beside_others: bool) -> None:
     """Serve until SIGTERM or SIGINT; then nobody is sent here any more, requests under way end, and records are delivered."""
     async with running(Options.of(settings)) as service:
+        if beside_others:
+            await _until_ready(service)
         server = Server(
             create_app(service),
             address=settings.host,
@@ -55,6 +64,13 @@ async def serve(settings: Settings) -> None:
         await server.serve()
 
 
+async def _until_ready(service: Service) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(READY_SECONDS):
+            while await service.missing():
+                await asyncio.sleep(0.05)
+
+
 def port_problem(host: str, port: int) -> str | None:
     """Why the port cannot be listened on; None when it is free.
 
@@ -72,13 +88,16 @@ def port_problem(host: str, port: int) -> str | None:
 
 def main() -> int:
     logging.config.dictConfig(LOGGING)
-    settings = from_environment()
-    problem = port_problem(settings.host, settings.port("scorer"))
-    if problem:
+    settings, worker = from_environment(), workers.WORKER in sys.argv
+    if worker:
+        workers.end_with_the_parent()
+    elif problem := port_problem(settings.host, settings.port("scorer")):
         LOG.error(problem)
         return 1
+    elif settings.scorer_workers > 1:
+        return workers.run(settings.scorer_workers, settings.run / "scorer-metrics")
     try:
-        asyncio.run(serve(settings))
+        asyncio.run(serve(settings, beside_others=worker))
     except BraidError as error:
         LOG.error(str(error))
         return 1

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from scorer.workers import METRICS
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -50,7 +54,10 @@ class Metrics:
             "outcome",
         )
         self.trending = Gauge(
-            "braid_scorer_trending_items", "Items in a rush this hour", registry=self.registry
+            "braid_scorer_trending_items",
+            "Items in a rush this hour",
+            registry=self.registry,
+            multiprocess_mode="mostrecent",
         )
         self.shed = self._counter(
             "shed", "Requests under overload: light (nothing was read for them), refused (503)", "how"
@@ -62,7 +69,9 @@ class Metrics:
             "1 for the snapshot that serves",
             ("version", "model_version", "kind"),
             registry=self.registry,
+            multiprocess_mode="mostrecent",
         )
+        self._serving: tuple[str, str, str] | None = None
 
     def _counter(self, name: str, documentation: str, *labels: str) -> Counter:
         return Counter(f"braid_scorer_{name}", documentation, labels, registry=self.registry)
@@ -73,9 +82,17 @@ class Metrics:
 
     def serves(self, version: str, model_version: str, kind: str) -> None:
         """Say which snapshot serves from now on."""
-        self.snapshot.clear()
-        self.snapshot.labels(version, model_version, kind).set(1)
+        if self._serving is not None:
+            # What several processes share cannot be removed.
+            self.snapshot.labels(*self._serving).set(0)
+            self.snapshot.clear()
+        self._serving = (version, model_version, kind)
+        self.snapshot.labels(*self._serving).set(1)
 
     def page(self) -> bytes:
-        """The text that Prometheus scrapes."""
-        return generate_latest(self.registry)
+        """The text that Prometheus scrapes; of several workers that of all of them."""
+        if METRICS not in os.environ:
+            return generate_latest(self.registry)
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry)

@@ -27,7 +27,7 @@ from contracts.clock import clear_replay_clock, set_replay_clock
 from contracts.settings import ROOT, Settings
 from infra.bench.features.shoppers import AT
 from infra.bench.scorer import catalog, shoppers
-from infra.bench.scorer.run import Asked
+from infra.bench.scorer.server import Asked
 from infra.bench.scorer.shoppers import BenchError
 from infra.chaos.proxy import MODES, Mode, Proxy
 from infra.demo.progress import Progress

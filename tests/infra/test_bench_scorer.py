@@ -13,7 +13,7 @@ from contracts.clock import to_micros
 from contracts.features import CONSENT, SESSION, USER
 from contracts.online import decode_row, fields_of
 from infra.bench.features.shoppers import AT
-from infra.bench.scorer import catalog, run, shoppers
+from infra.bench.scorer import catalog, run, server, shoppers
 from models.decide.artifacts import current_version, open_served
 from models.decide.decide import decide
 from scorer.shopper import keys_of, known
@@ -44,18 +44,23 @@ def leg(**more: Any) -> dict[str, Any]:
 
 
 def test_the_time_of_a_stage_is_that_between_two_looks() -> None:
-    before = dict.fromkeys(run.STAGES, (1.0, 100.0))
+    before = dict.fromkeys(server.STAGES, (1.0, 100.0))
     after = {"rows": (1.5, 200.0), "derive": (1.0, 100.0), "decide": (3.0, 200.0), "record": (1.1, 200.0)}
-    assert run.per_stage(before, after) == {"rows": 5.0, "derive": 0.0, "decide": 20.0, "record": 1.0}
+    assert server.per_stage(before, after) == {"rows": 5.0, "derive": 0.0, "decide": 20.0, "record": 1.0}
 
 
-@pytest.mark.parametrize("failed", [None, "one_client", "at_70_percent", "swap"])
+@pytest.mark.parametrize("failed", [None, "one_client", "at_70_percent", "swap", "by two"])
 def test_a_failed_request_is_a_broken_promise(failed: str | None) -> None:
     measured: dict[str, Any] = {"one_client": leg(), "at_70_percent": leg(), "turns": [leg()]}
     measured["tutorial"] = {"turns": [leg()]}
-    growth = [{"items": 50_000, "one_client": leg(), "swap": leg()}]
+    growth = [
+        {"items": 50_000, "workers": 1, "non_2xx": 0, "swap": leg()},
+        {"items": 50_000, "workers": 2, "non_2xx": 0},
+    ]
     if failed == "swap":
         growth[0]["swap"]["non_2xx"] = 2
+    elif failed == "by two":
+        growth[1]["non_2xx"] = 2
     elif failed:
         measured[failed]["non_2xx"] = 2
     assert [text.split(":")[1].strip() for text in run.broken(measured, growth)] == (

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from contracts.clock import set_replay_clock
@@ -20,7 +21,7 @@ from contracts.settings import ROOT, Settings
 from infra.stack import LocalStack
 from scorer.client import Client, ScorerError
 from scorer.wire import RankRequest, RecommendRequest
-from tests.scorer.kit import NOW, publish, snapshot, unique, wire_event
+from tests.scorer.kit import NOW, publish, snapshot, unique, until, wire_event
 
 
 def test_it_serves_and_stops(stack: LocalStack, settings: Settings, tmp_path: Path) -> None:
@@ -42,6 +43,61 @@ def test_it_serves_and_stops(stack: LocalStack, settings: Settings, tmp_path: Pa
         wait_until_stopping(client)
         assert client.post("/v1/placements/home:recommend", json={"visitor_id": unique("v")}).is_success
         assert process.wait(timeout=60) == 0
+
+
+def test_several_workers_share_the_port_and_the_loss_of_one_costs_nothing(
+    stack: LocalStack, settings: Settings, tmp_path: Path
+) -> None:
+    stack.up(["redis", "kafka"])
+    own = replace(settings, var=tmp_path)
+    publish(own.serving, snapshot())
+    set_replay_clock(own.clock_file, NOW, rate=0.0)
+    (tmp_path / "two.toml").write_text("[scorer]\nworkers = 2\n")
+    with (
+        started(own, BRAID_SETTINGS=str(tmp_path / "two.toml")) as process,
+        httpx.Client(base_url=own.scorer_url, trust_env=False) as client,
+    ):
+        wait_until_ready(process, client)
+        until(lambda: len(listening(own)) == 2)
+        for _ in range(20):
+            assert asked_anew(own)
+        # Whichever is asked tells of both.
+        until(lambda: answered(own) == 20)
+        [first, second] = listening(own)
+        first.kill()
+        first.wait(10)
+        until(lambda: second in listening(own))
+        assert all(asked_anew(own) for _ in range(20))
+        until(lambda: len(listening(own)) == 2)
+        assert all(asked_anew(own) for _ in range(20))
+        until(lambda: answered(own) == 60)
+        again = listening(own)
+        process.kill()
+        # Whoever kills the parent kills its workers.
+        psutil.wait_procs(again, 30)
+        assert not listening(own)
+
+
+def asked_anew(settings: Settings) -> bool:
+    """One request over a connection of its own: the kernel chooses who answers."""
+    url = f"{settings.scorer_url}/v1/placements/home:recommend"
+    return httpx.post(url, json={"visitor_id": "v"}, trust_env=False).is_success
+
+
+def answered(settings: Settings) -> float:
+    page = httpx.get(f"{settings.scorer_url}/metrics", trust_env=False).text
+    lines = [line for line in page.splitlines() if line.startswith("braid_scorer_requests_total{")]
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
+
+
+def listening(settings: Settings) -> list[psutil.Process]:
+    port = settings.port("scorer")
+    found = {
+        one.pid
+        for one in psutil.net_connections("tcp")
+        if one.status == psutil.CONN_LISTEN and one.laddr.port == port and one.pid is not None
+    }
+    return [psutil.Process(pid) for pid in sorted(found)]
 
 
 def speak(url: str) -> None:
@@ -69,11 +125,12 @@ def speak(url: str) -> None:
 
 
 @contextmanager
-def started(settings: Settings) -> Iterator[subprocess.Popen[str]]:
+def started(settings: Settings, **more: str) -> Iterator[subprocess.Popen[str]]:
     environment = {
         **os.environ,
         "BRAID_VAR": str(settings.var),
         "BRAID_PORT_BASE": str(settings.port_base),
+        **more,
     }
     command = [sys.executable, "-m", "scorer"]
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)

@@ -52,13 +52,13 @@ def show(console: Console, report: Mapping[str, Any]) -> None:
         highlight=False,
     )
     table = Table(title="Growth")
-    for name in ("items", "p50 ms", "p99 ms", "requests/s", "MiB resident", "own", "swap s"):
+    for name in ("items", "workers", "p50 ms", "p99 ms", "requests/s", "MiB resident", "own", "swap s"):
         table.add_column(name, justify="right")
     for leg in report["growth"]:
-        cells = (leg["items"], leg["one_client"]["p50_ms"], leg["one_client"]["p99_ms"], leg["capacity_rps"])
-        table.add_row(
-            *(f"{cell:,}" for cell in (*cells, *leg["memory_mib"].values(), leg["swap"]["seconds"]))
-        )
+        one = leg["one_client"]
+        cells = (leg["items"], leg["workers"], one["p50_ms"], one["p99_ms"], leg["capacity_rps"])
+        swap = f"{leg['swap']['seconds']:,}" if "swap" in leg else ""
+        table.add_row(*(f"{cell:,}" for cell in (*cells, *leg["memory_mib"].values())), swap)
     console.print(table)
     for promise in report["broken"]:
         console.print(f"BROKEN: {promise}", style="bold red", highlight=False)

@@ -2,21 +2,19 @@
 
 ```
 snapshot ─► stack ─► 1,000,000 shoppers ─► updates and events flow ─► one client ─► capacity (in turns with the tutorial's) ─► 70 % of it
-other sizes: snapshot ─► swapped in while it serves ─► one client, capacity, memory
+other sizes: snapshot ─► swapped in while it serves ─► one client, capacity, memory; and by two workers
 ```
 The load comes from a process of its own on the same cores.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import count
@@ -24,9 +22,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import httpx
 import msgspec
-import psutil
 
 from contracts.clock import clear_replay_clock, set_replay_clock, to_micros
 from contracts.provenance import provenance
@@ -34,19 +30,27 @@ from contracts.settings import ROOT, TOPICS, Settings
 from infra.bench.batch import lake
 from infra.bench.features.shoppers import AT
 from infra.bench.scorer import catalog, shoppers
+from infra.bench.scorer.growth import by_two, grown
 from infra.bench.scorer.plan import Plan
+from infra.bench.scorer.server import (
+    MANY,
+    ONE_CLIENT_RATE,
+    Asked,
+    cpu_seconds,
+    memory,
+    per_stage,
+    ready_again,
+    stages,
+    warm_up,
+)
 from infra.bench.scorer.shoppers import BenchError
 from infra.demo.progress import Progress
 from infra.publish import Sender
 from infra.stack import LocalStack
 
 ASKED = 20_000
-ONE_CLIENT_RATE, MANY = 20.0, 8
 SHARE = 0.7
-SWAP_SECONDS = 120.0
-STAGES = ("rows", "derive", "decide", "record")
 AIMS = {"p99_ms": 15.0, "capacity_rps": 150.0, "at_70_percent_p99_ms": 50.0, "ratio_tutorial": 10.0}
-READY_SECONDS = 600.0
 
 
 def run(settings: Settings, plan: Plan, progress: Progress) -> dict[str, Any]:
@@ -74,7 +78,10 @@ def run(settings: Settings, plan: Plan, progress: Progress) -> dict[str, Any]:
         bodies.write_bytes(b"\n".join(shoppers.bodies(plan.shoppers, ASKED, known)))
         with flowing(own, plan):
             measured = beside_the_tutorial(own, plan, bodies, progress)
-            growth = [grown(own, plan, items, bodies, progress) for items in plan.growth]
+            growth = [by_two(own, plan, plan.items, bodies, progress)]
+            for items in plan.growth:
+                growth.append(grown(own, plan, items, bodies, progress))
+                growth.append(by_two(own, plan, items, bodies, progress))
     finally:
         clear_replay_clock(own.clock_file)
         stack.down()
@@ -102,10 +109,9 @@ def beside_the_tutorial(own: Settings, plan: Plan, bodies: Path, progress: Progr
         theirs.closed_loop(5, 2)
         cpu = []
         for _ in range(plan.rounds):
-            used = scorer_process(own).cpu_times()
+            used = cpu_seconds(own)
             turns["ours"].append(ours.closed_loop(plan.seconds, MANY))
-            now = scorer_process(own).cpu_times()
-            cpu.append((now.user + now.system - used.user - used.system) / turns["ours"][-1]["count"])
+            cpu.append((cpu_seconds(own) - used) / turns["ours"][-1]["count"])
             turns["tutorial"].append(theirs.closed_loop(plan.seconds, MANY))
     capacity, their_capacity = (
         median(turn["requests_per_second"] for turn in turns[name]) for name in ("ours", "tutorial")
@@ -123,66 +129,6 @@ def beside_the_tutorial(own: Settings, plan: Plan, bodies: Path, progress: Progr
         "cpu_seconds_per_million": round(median(cpu) * 1e6),
         "memory_mib": memory(own),
     }
-
-
-def grown(own: Settings, plan: Plan, items: int, bodies: Path, progress: Progress) -> dict[str, Any]:
-    """The same scorer after a catalog of another size was swapped in while it was asked."""
-    asked = Asked(own, own.port("scorer"), "/v1/placements/product:recommend", bodies)
-    with progress.step(f"items_{items}", f"{items:,} items"):
-        with ThreadPoolExecutor(1) as pool:
-            # The load begins first, so that every moment of the swap is asked in.
-            swapping = pool.submit(asked.open_loop, ONE_CLIENT_RATE, SWAP_SECONDS, 2)
-            version = catalog.publish(own.serving, items)
-            began = time.perf_counter()
-            wait_for_version(own, version)
-            swap_s = time.perf_counter() - began
-            swap = swapping.result()
-        one = asked.open_loop(ONE_CLIENT_RATE, plan.seconds, 1)
-        many = asked.closed_loop(plan.seconds, MANY)
-    return {
-        "items": items,
-        "one_client": one,
-        "capacity_rps": many["requests_per_second"],
-        "memory_mib": memory(own),
-        "swap": {"seconds": round(swap_s, 1), "non_2xx": swap["non_2xx"], "p99_ms": swap["p99_ms"]},
-    }
-
-
-class Asked:
-    """A server that is asked by a process of its own."""
-
-    def __init__(self, own: Settings, port: int, path: str, bodies: Path, report: str = "load.json") -> None:
-        """`report`: the load's own file; two at once have two."""
-        self._report = own.var / report
-        self._port, self._path, self._bodies = port, path, bodies
-
-    def open_loop(self, rate: float, seconds: float, connections: int) -> dict[str, Any]:
-        """At a rate, each latency from when it was due."""
-        return self._ask("--rate", str(rate), "--seconds", str(seconds), "--connections", str(connections))
-
-    def closed_loop(self, seconds: float, connections: int) -> dict[str, Any]:
-        """As fast as so many clients get answers."""
-        return self._ask("--rate", "0", "--seconds", str(seconds), "--connections", str(connections))
-
-    def _ask(self, *options: str) -> dict[str, Any]:
-        where = ("--port", str(self._port), "--path", self._path, "--bodies", str(self._bodies))
-        command = [
-            sys.executable,
-            "-m",
-            "infra.load",
-            "bodies",
-            *where,
-            *options,
-            "--report",
-            str(self._report),
-        ]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise BenchError(
-                f"the load ended with {done.returncode}: {done.stdout[-500:]}{done.stderr[-500:]}"
-            )
-        told: dict[str, Any] = json.loads(self._report.read_text())
-        return told
 
 
 @contextmanager
@@ -228,82 +174,6 @@ def _environment(own: Settings) -> Mapping[str, str]:
     return environment(own)
 
 
-def ready_again(own: Settings, stack: LocalStack) -> float:
-    """Seconds from a scorer's start to its readiness; the one that ran is stopped first."""
-    stack.down(["scorer"])
-    started = time.perf_counter()
-    stack.up(["scorer"])
-    deadline = time.monotonic() + READY_SECONDS
-    while time.monotonic() < deadline:
-        try:
-            if httpx.get(f"{own.scorer_url}/readyz", trust_env=False, timeout=5).is_success:
-                return round(time.perf_counter() - started, 1)
-        except httpx.TransportError:
-            pass
-        time.sleep(0.05)
-    raise BenchError(f"the scorer was not ready within {READY_SECONDS:.0f} s")
-
-
-def wait_for_version(own: Settings, version: str) -> None:
-    """Wait until a snapshot serves."""
-    deadline = time.monotonic() + READY_SECONDS
-    while time.monotonic() < deadline:
-        told = httpx.get(f"{own.scorer_url}/readyz", trust_env=False, timeout=10).json()
-        if told.get("snapshot_version") == version:
-            return
-        time.sleep(0.2)
-    raise BenchError(f"{version} did not come to serve within {READY_SECONDS:.0f} s")
-
-
-def warm_up(asked: Asked) -> None:
-    """What is loaded at the first request is not measured."""
-    asked.open_loop(20.0, 3, 2)
-
-
-def scorer_process(own: Settings) -> psutil.Process:
-    """The process that listens on the scorer's port."""
-    port = own.port("scorer")
-    for connection in psutil.net_connections("tcp"):
-        listens = connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
-        if listens and connection.pid is not None:
-            return psutil.Process(connection.pid)
-    raise BenchError(f"nothing listens on port {port}")
-
-
-def memory(own: Settings) -> dict[str, int]:
-    """MiB of the scorer: resident, and of these its own alone (mapped files are shared with other workers)."""
-    told = scorer_process(own).memory_full_info()
-    return {"resident": int(told.rss) >> 20, "own": int(told.uss) >> 20}
-
-
-def stages(own: Settings) -> dict[str, tuple[float, float]]:
-    """Seconds and count so far of each stage, from the scorer's metrics."""
-    page = httpx.get(f"{own.scorer_url}/metrics", trust_env=False).text
-    name = "braid_scorer_stage_seconds"
-    found = {}
-    for stage in STAGES:
-        values = [
-            float(line.rsplit(" ", 1)[1])
-            for kind in ("sum", "count")
-            for line in page.splitlines()
-            if line.startswith(f'{name}_{kind}{{stage="{stage}"}}')
-        ]
-        found[stage] = (values[0], values[1])
-    return found
-
-
-def per_stage(
-    before: Mapping[str, tuple[float, float]], after: Mapping[str, tuple[float, float]]
-) -> dict[str, float]:
-    """Mean milliseconds of each stage between two looks."""
-    return {
-        stage: round(
-            (after[stage][0] - before[stage][0]) / max(after[stage][1] - before[stage][1], 1) * 1000, 3
-        )
-        for stage in STAGES
-    }
-
-
 def report_of(
     plan: Plan, measured: Mapping[str, Any], growth: Sequence[Mapping[str, Any]], seconds: float
 ) -> dict[str, Any]:
@@ -325,10 +195,10 @@ def broken(measured: Mapping[str, Any], growth: Sequence[Mapping[str, Any]]) -> 
     legs = {"one client": measured["one_client"], "70 %": measured["at_70_percent"]}
     legs |= {f"capacity, turn {n}": turn for n, turn in enumerate(measured["turns"])}
     legs |= {f"the tutorial's, turn {n}": turn for n, turn in enumerate(measured["tutorial"]["turns"])}
-    legs |= {f"{leg['items']:,} items": leg["one_client"] for leg in growth}
+    legs |= {f"{leg['items']:,} items by {leg['workers']}": leg for leg in growth}
     told = [f"{name}: {leg['non_2xx']} requests failed" for name, leg in legs.items() if leg["non_2xx"]]
     return told + [
         f"swap to {leg['items']:,} items: {leg['swap']['non_2xx']} requests failed"
         for leg in growth
-        if leg["swap"]["non_2xx"]
+        if leg.get("swap", {}).get("non_2xx")
     ]

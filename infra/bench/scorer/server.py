@@ -1,0 +1,143 @@
+"""The scorer as a server that is asked, and what is seen of it from outside: its speed, its memory, its stages."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from contracts.settings import ROOT, Settings
+from infra.bench.scorer.shoppers import BenchError
+from infra.stack import LocalStack
+
+ONE_CLIENT_RATE, MANY = 20.0, 8
+STAGES = ("rows", "derive", "decide", "record")
+READY_SECONDS = 600.0
+
+
+class Asked:
+    """A server that is asked by a process of its own."""
+
+    def __init__(self, own: Settings, port: int, path: str, bodies: Path, report: str = "load.json") -> None:
+        """`report`: the load's own file; two at once have two."""
+        self._report = own.var / report
+        self._port, self._path, self._bodies = port, path, bodies
+
+    def open_loop(self, rate: float, seconds: float, connections: int) -> dict[str, Any]:
+        """At a rate, each latency from when it was due."""
+        return self._ask("--rate", str(rate), "--seconds", str(seconds), "--connections", str(connections))
+
+    def closed_loop(self, seconds: float, connections: int) -> dict[str, Any]:
+        """As fast as so many clients get answers."""
+        return self._ask("--rate", "0", "--seconds", str(seconds), "--connections", str(connections))
+
+    def _ask(self, *options: str) -> dict[str, Any]:
+        where = ("--port", str(self._port), "--path", self._path, "--bodies", str(self._bodies))
+        command = [
+            sys.executable,
+            "-m",
+            "infra.load",
+            "bodies",
+            *where,
+            *options,
+            "--report",
+            str(self._report),
+        ]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise BenchError(
+                f"the load ended with {done.returncode}: {done.stdout[-500:]}{done.stderr[-500:]}"
+            )
+        told: dict[str, Any] = json.loads(self._report.read_text())
+        return told
+
+
+def ready_again(own: Settings, stack: LocalStack) -> float:
+    """Seconds from a scorer's start to its readiness; the one that ran is stopped first."""
+    stack.down(["scorer"])
+    started = time.perf_counter()
+    stack.up(["scorer"])
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(f"{own.scorer_url}/readyz", trust_env=False, timeout=5).is_success:
+                return round(time.perf_counter() - started, 1)
+        except httpx.TransportError:
+            pass
+        time.sleep(0.05)
+    raise BenchError(f"the scorer was not ready within {READY_SECONDS:.0f} s")
+
+
+def wait_for_version(own: Settings, version: str) -> None:
+    """Wait until a snapshot serves."""
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        told = httpx.get(f"{own.scorer_url}/readyz", trust_env=False, timeout=10).json()
+        if told.get("snapshot_version") == version:
+            return
+        time.sleep(0.2)
+    raise BenchError(f"{version} did not come to serve within {READY_SECONDS:.0f} s")
+
+
+def warm_up(asked: Asked) -> None:
+    """What is loaded at the first request is not measured."""
+    asked.open_loop(20.0, 3, 2)
+
+
+def workers(own: Settings) -> list[psutil.Process]:
+    """The processes that listen on the scorer's port."""
+    port = own.port("scorer")
+    found = {
+        one.pid
+        for one in psutil.net_connections("tcp")
+        if one.status == psutil.CONN_LISTEN and one.laddr.port == port and one.pid is not None
+    }
+    if not found:
+        raise BenchError(f"nothing listens on port {port}")
+    return [psutil.Process(pid) for pid in sorted(found)]
+
+
+def cpu_seconds(own: Settings) -> float:
+    """What the workers have used so far."""
+    return sum(sum(worker.cpu_times()[:2]) for worker in workers(own))
+
+
+def memory(own: Settings) -> dict[str, int]:
+    """MiB of the workers together: resident, pages that several map counted once, and of these what each has for itself."""
+    told = [worker.memory_full_info() for worker in workers(own)]
+    return {"resident": sum(one.pss for one in told) >> 20, "own": sum(one.uss for one in told) >> 20}
+
+
+def stages(own: Settings) -> dict[str, tuple[float, float]]:
+    """Seconds and count so far of each stage, from the scorer's metrics."""
+    page = httpx.get(f"{own.scorer_url}/metrics", trust_env=False).text
+    name = "braid_scorer_stage_seconds"
+    found = {}
+    for stage in STAGES:
+        values = [
+            float(line.rsplit(" ", 1)[1])
+            for kind in ("sum", "count")
+            for line in page.splitlines()
+            if line.startswith(f'{name}_{kind}{{stage="{stage}"}}')
+        ]
+        found[stage] = (values[0], values[1])
+    return found
+
+
+def per_stage(
+    before: Mapping[str, tuple[float, float]], after: Mapping[str, tuple[float, float]]
+) -> dict[str, float]:
+    """Mean milliseconds of each stage between two looks."""
+    return {
+        stage: round(
+            (after[stage][0] - before[stage][0]) / max(after[stage][1] - before[stage][1], 1) * 1000, 3
+        )
+        for stage in STAGES
+    }
