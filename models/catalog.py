@@ -21,6 +21,7 @@ from models.tables import read_cut
 Ints = npt.NDArray[np.int32]
 PRICE_STEPS = 24
 UNKNOWN_ID = 0
+UNSEEN_DAYS = 1000
 COLUMNS = (
     "item_id",
     "title",
@@ -97,10 +98,12 @@ def read_catalog_at(settings: Settings, cut_on: date) -> Catalog:
 
 
 def item_numbers(columns: Mapping[str, Sequence[Any]], cut_on: date) -> npt.NDArray[np.float32]:
-    """float32[items, NUMBERS] of columns of `gold_item_features`: logarithms of counts, and of the age in days at the cut's end."""
+    """float32[items, NUMBERS] of columns of `gold_item_features`: logarithms of counts, and of the age in days at the cut's end; what nobody
+    has met by then is no new item but one that nobody looks for."""
     counts = np.array([columns[name] for name in COUNTED], np.float64)
     seen = np.array([columns["item_first_seen_at"]], np.float64)
     ages = (to_micros(Cut(cut_on).end) - seen) / DAY_MICROS
+    ages = np.nan_to_num(ages, nan=UNSEEN_DAYS)
     found = np.log1p(np.maximum(np.nan_to_num(np.concatenate([counts, ages])), 0))
     return np.ascontiguousarray(found.T, np.float32)
 

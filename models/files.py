@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from models.baselines.item_knn import Knn
-from models.decide.artifacts import SESSIONS, array_file, read_sessions
+from models.decide.array_files import array_file, read_sessions
+from models.decide.artifacts import SESSIONS
 from models.decide.blend import Blend
 from models.decide.query import NO_ITEM
 from models.decide.sessions import SessionIndex, moved

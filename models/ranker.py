@@ -20,14 +20,13 @@ import numpy as np
 from contracts.settings import Settings
 from models.catalog import Catalog, read_catalog_at
 from models.changes import over
-from models.decide.blend import total
-from models.decide.ranker import BLEND, FEATURES, PRIOR, Items, features, ranked_by, read_ranker
+from models.decide.ranker import BLEND, FEATURES, PRIOR, Items, features, new_rows, ranked_by, read_ranker
 from models.decide.scored import Floats, Ints
 from models.errors import ModelsError
 from models.evaluation.cases import chunks
 from models.evaluation.ranking import CHUNK, rank
 from models.examples import Examples, split
-from models.served import Pipeline, is_asked, pool_of
+from models.served import Pipeline, candidates, is_asked
 
 WEEK_DAYS, CHECK_DAYS = 7, 2
 QUESTIONS, LEAST_QUESTIONS = 6000, 200
@@ -108,7 +107,8 @@ def week_of(train: Examples, last: date) -> Week:
 
 def ranked(pipeline: Pipeline, catalog: Catalog, trees: bytes) -> Pipeline:
     """The pipeline with its best in the order of trees that read the catalog's items as they were at some cut."""
-    return replace(pipeline, rank=ranked_by(read_ranker(trees), Items.of(catalog, pipeline.vectors)))
+    rank = ranked_by(read_ranker(trees), Items.of(catalog, pipeline.vectors))
+    return replace(pipeline, rank=rank, new=new_rows(catalog.numbers))
 
 
 def fit_ranker(pipeline: Pipeline, before: Catalog, week: Week, seed: int) -> Learned:
@@ -121,6 +121,7 @@ def fit_ranker(pipeline: Pipeline, before: Catalog, week: Week, seed: int) -> Le
     Raises:
         ModelsError: of no question the item was a candidate.
     """
+    pipeline = replace(pipeline, new=new_rows(before.numbers))
     given, gains, groups = _rows(pipeline, Items.of(before, pipeline.vectors), _drawn(week.learned, seed))
     data = lightgbm.Dataset(
         given, gains, group=groups, init_score=PRIOR * given[:, BLEND], feature_name=list(FEATURES)
@@ -160,5 +161,5 @@ def _rows(pipeline: Pipeline, items: Items, examples: Examples) -> tuple[Floats,
 def _pools(pipeline: Pipeline, examples: Examples) -> Iterator[tuple[Ints, dict[str, Floats]]]:
     """Candidates int32[n] of each question and what each source says of them."""
     for row, said in enumerate(pipeline.said(examples)):
-        pool = pool_of(total(said), examples.carted[row])
+        pool = candidates(said, examples.carted[row], pipeline.new)
         yield pool, {name: value[pool] for name, value in said.items()}

@@ -22,6 +22,7 @@ from contracts.settings import Settings
 from models.catalog import Catalog, read_catalog_at
 from models.changes import Update, changed, newest, read_updates
 from models.decide.artifacts import current_version, forget_old, open_snapshot, replace_current
+from models.decide.query import NO_ITEM
 from models.embed import catalog_vectors
 from models.errors import ModelsError
 from models.publish import KEPT, no_vectors, snapshot_of, write_checked
@@ -52,9 +53,9 @@ def refresh(settings: Settings) -> str | None:
     vectors = no_vectors()
     if model.kind == "two_tower":
         vectors = catalog_vectors(model.folders["two_tower"], catalog)
-    # Counted once a day; every item that was known is still there.
     index = catalog.index
-    cohorts = served.cohorts.moved(np.array([index[item] for item in served.ids], np.int32))
+    # Counted once a day.
+    cohorts = served.cohorts.moved(np.array([index.get(item, NO_ITEM) for item in served.ids], np.int32))
     made = write_checked(settings, snapshot_of(catalog, vectors, model, cut_on, cohorts), model, now)
     if made == version or not replace_current(settings.serving, version, made):
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from models.baselines.item_knn import Knn, item_knn
 from models.baselines.popularity import popularity
 from models.decide.blend import SERVED, Blend, logarithmic, neighbour_sums, parts, total
 from models.decide.query import of_session
-from models.decide.ranker import POOL, Rank
+from models.decide.ranker import Rank, pool_of
 from models.decide.scored import NOTHING, Scored
 from models.decide.sessions import SessionIndex, session_index, votes
 from models.evaluation.cases import Floats, Interactions, Ints, Mask
@@ -43,13 +43,15 @@ class Around:
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """A two-tower as it serves: the blend over item vectors float32[items, 64], and what a ranker makes of the blend's best."""
+    """A two-tower as it serves: the blend over item vectors float32[items, 64], and what a ranker makes of the blend's best and of rows
+    `new` int32."""
 
     query: Queries
     vectors: Floats
     around: Around
     blend: Blend = SERVED
     rank: Rank | None = None
+    new: Ints = field(default_factory=lambda: np.empty(0, np.int32))
 
     def score(self, examples: Examples) -> Floats:
         """float32[n, items]; popularity where neither an item nor a word is known, as on the ladder."""
@@ -75,7 +77,7 @@ class Pipeline:
         A label that lies in the cart is a candidate, as `ranking.masked` has it: every case counts.
         """
         found, carted = total(said), examples.carted[row]
-        pool = pool_of(found, carted[carted != examples.labels[row]])
+        pool = candidates(said, carted[carted != examples.labels[row]], self.new)
         order = rank(examples.question(row), pool, {name: value[pool] for name, value in said.items()})
         found[pool] = found.max() + 1 + order - order.min()
         return found
@@ -87,11 +89,12 @@ def is_asked(examples: Examples) -> Mask:
     return found
 
 
-def pool_of(blended: Floats, carted: Ints) -> Ints:
+def candidates(said: Mapping[str, Floats], carted: Ints, new: Ints) -> Ints:
     """int32[n]: what a ranker is asked about, the blend's best first; what lies in the cart is no candidate."""
-    free = blended.copy()
-    free[carted[carted >= 0]] = -np.inf
-    return Scored(np.arange(len(free), dtype=np.int32), free).best(POOL).items
+    free, near = total(said), said["similar"].copy()
+    for scores in (free, near):
+        scores[carted[carted >= 0]] = -np.inf
+    return pool_of(Scored(np.arange(len(free), dtype=np.int32), free), Scored(new, near[new]))
 
 
 def blend_rows(similar: Floats, positions: Ints, kinds: Ints, around: Around, blend: Blend) -> Floats:

@@ -14,7 +14,8 @@ from models import files
 from models.baselines.item_knn import item_knn, score_knn
 from models.baselines.popularity import popularity, score_popularity
 from models.catalog import Catalog, item_features, read_catalog_at, vocabulary_of
-from models.decide.artifacts import SESSIONS, array_file, sessions_file
+from models.decide.array_files import array_file, sessions_file
+from models.decide.artifacts import SESSIONS
 from models.decide.blend import SERVED, Blend
 from models.decide.layout import LAYOUT
 from models.decide.sessions import no_sessions, session_index

@@ -35,72 +35,91 @@ DRAIN_SECONDS = 1.0
 """So long it still answers after it said that it is stopping; on Kubernetes the pod's end is told to the balancer at once."""
 
 
-READY_SECONDS = 10.0
+READY_SECONDS = 60.0
 """So long a worker waits until it listens; what it lacks by then it answers without."""
 
 
 async def serve(settings: Settings, *, beside_others: bool) -> None:
     """Serve until SIGTERM or SIGINT; then nobody is sent here any more, requests under way end, and records are delivered."""
+    stopping = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stopping.set)
     async with running(Options.of(settings)) as service:
         if beside_others:
-            await _until_ready(service)
-        server = Server(
-            create_app(service),
-            address=settings.host,
-            port=settings.port("scorer"),
-            interface=Interfaces.ASGINL,
-            backlog=1024,
-            websockets=False,
-            log_dictconfig=LOGGING,
-        )
-        loop = asyncio.get_running_loop()
+            await _until_ready(service, stopping)
+        if not stopping.is_set():
+            await _serve(settings, service, stopping)
 
-        def stop() -> None:
-            service.closing.set()
-            loop.call_later(DRAIN_SECONDS, server.stop)
 
-        for name in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(name, stop)
+async def _serve(settings: Settings, service: Service, stopping: asyncio.Event) -> None:
+    server = Server(
+        create_app(service),
+        address=settings.host,
+        port=settings.port("scorer"),
+        interface=Interfaces.ASGINL,
+        backlog=1024,
+        websockets=False,
+        log_dictconfig=LOGGING,
+    )
+
+    async def stop() -> None:
+        await stopping.wait()
+        service.closing.set()
+        await asyncio.sleep(DRAIN_SECONDS)
+        server.stop()  # type: ignore[no-untyped-call]
+
+    stopped = asyncio.create_task(stop())
+    try:
         await server.serve()
+    finally:
+        stopped.cancel()
 
 
-async def _until_ready(service: Service) -> None:
+async def _until_ready(service: Service, stopping: asyncio.Event) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(READY_SECONDS):
-            while await service.missing():
+            while not stopping.is_set() and await service.missing():
                 await asyncio.sleep(0.05)
 
 
-def port_problem(host: str, port: int) -> str | None:
-    """Why the port cannot be listened on; None when it is free.
+def taken(host: str, port: int) -> socket.socket:
+    """The port, bound but not listened on.
 
     The server's own socket would share the port with another server's (SO_REUSEPORT), and each would
     get some of the requests.
+
+    Raises:
+        BraidError: it is not free.
     """
-    with socket.socket() as trial:
-        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
+    try:
+        with socket.socket() as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             trial.bind((host, port))
-        except OSError as error:
-            return f"cannot listen on {host}:{port}: {error.strerror}; stop what does or set BRAID_PORT_BASE"
-    return None
+        held = socket.socket()
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind((host, port))
+    except OSError as error:
+        raise BraidError(
+            f"cannot listen on {host}:{port}: {error.strerror}; stop what does or set BRAID_PORT_BASE"
+        ) from error
+    return held
 
 
 def main() -> int:
     logging.config.dictConfig(LOGGING)
     settings, worker = from_environment(), workers.WORKER in sys.argv
-    if worker:
-        workers.end_with_the_parent()
-    elif problem := port_problem(settings.host, settings.port("scorer")):
-        LOG.error(problem)
-        return 1
-    elif settings.scorer_workers > 1:
-        return workers.run(settings.scorer_workers, settings.run / "scorer-metrics")
     try:
+        if worker:
+            workers.end_with_the_parent()
+        else:
+            port = taken(settings.host, settings.port("scorer"))
+            if settings.scorer_workers > 1:
+                return workers.run(settings.scorer_workers, port)
+            port.close()
         asyncio.run(serve(settings, beside_others=worker))
     except BraidError as error:
         LOG.error(str(error))
-        return 1
+        return workers.CANNOT_RUN if worker else 1
     return 0
 
 

@@ -53,11 +53,12 @@ class Metrics:
             "Catalog updates: shelved, known (nothing new to what serves), refused",
             "outcome",
         )
+        self.trends_refused = self._counter("trends_refused", "Rows of item_trends that cannot be read")
         self.trending = Gauge(
             "braid_scorer_trending_items",
             "Items in a rush this hour",
             registry=self.registry,
-            multiprocess_mode="mostrecent",
+            multiprocess_mode="liveall",
         )
         self.shed = self._counter(
             "shed", "Requests under overload: light (nothing was read for them), refused (503)", "how"
@@ -69,7 +70,7 @@ class Metrics:
             "1 for the snapshot that serves",
             ("version", "model_version", "kind"),
             registry=self.registry,
-            multiprocess_mode="mostrecent",
+            multiprocess_mode="liveall",
         )
         self._serving: tuple[str, str, str] | None = None
 
@@ -83,14 +84,15 @@ class Metrics:
     def serves(self, version: str, model_version: str, kind: str) -> None:
         """Say which snapshot serves from now on."""
         if self._serving is not None:
-            # What several processes share cannot be removed.
             self.snapshot.labels(*self._serving).set(0)
-            self.snapshot.clear()
+            if METRICS not in os.environ:
+                # From the files of several processes nothing can be removed.
+                self.snapshot.remove(*self._serving)
         self._serving = (version, model_version, kind)
         self.snapshot.labels(*self._serving).set(1)
 
     def page(self) -> bytes:
-        """The text that Prometheus scrapes; of several workers that of all of them."""
+        """The text that Prometheus scrapes: of several workers the sums, gauges of each."""
         if METRICS not in os.environ:
             return generate_latest(self.registry)
         registry = CollectorRegistry()

@@ -9,12 +9,15 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import timedelta
 
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 BATCH = 1000
 POLL_SECONDS = 0.05
 REACH_SECONDS = 5.0
 AGAIN_SECONDS = 1.0
+LOOK_SECONDS = 60.0
+"""A topic that was given more partitions is seen to have them."""
+REFUSALS = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_AUTHORIZATION_FAILED)
 
 Take = Callable[[Sequence[Message]], None]
 
@@ -24,6 +27,7 @@ class TopicReader:
 
     Attributes:
         missing: why it is behind what was there when it started; None when it is not.
+        refused: whether there is no such topic, or none that it may read.
     """
 
     def __init__(self, bootstrap: str, topic: str, take: Take, back: timedelta | None = None) -> None:
@@ -42,6 +46,7 @@ class TopicReader:
         self._stopped = threading.Event()
         self._offset: list[int] = []
         self.missing: str | None = f"{topic} was not read yet"
+        self.refused = False
         self._thread = threading.Thread(target=self._follow, name=f"follow {topic}", daemon=True)
 
     @property
@@ -65,12 +70,23 @@ class TopicReader:
                     self._read(consumer)
             except KafkaException as error:
                 self.missing = self.missing and f"{self._topic} cannot be read: {error}"
+                self.refused = error.args[0].code() in REFUSALS
                 self._log.warning("the topic cannot be read", extra={"cause": str(error)})
+                self._stopped.wait(AGAIN_SECONDS)
+            except Exception:
+                # Whatever it is: what is known goes on serving, and the next record is tried.
+                self._log.exception("following the topic failed")
                 self._stopped.wait(AGAIN_SECONDS)
 
     def _read(self, consumer: Consumer) -> None:
+        """Read until it is stopped, or the topic has other partitions."""
         ends = self._begin(consumer)
+        self.refused, looked = False, time.monotonic()
         while not self._stopped.is_set():
+            if time.monotonic() - looked > LOOK_SECONDS:
+                looked = time.monotonic()
+                if len(self._partitions(consumer)) != len(self._offset):
+                    return
             messages = consumer.consume(BATCH, POLL_SECONDS)
             for message in messages:
                 if error := message.error():
@@ -88,14 +104,11 @@ class TopicReader:
         Raises:
             KafkaException: Kafka or the topic is not there.
         """
-        found = consumer.list_topics(self._topic, timeout=REACH_SECONDS).topics[self._topic]
-        if found.error is not None:
-            raise KafkaException(found.error)
-        places = [TopicPartition(self._topic, number) for number in sorted(found.partitions)]
+        places = [TopicPartition(self._topic, number) for number in self._partitions(consumer)]
         bounds = [consumer.get_watermark_offsets(place, timeout=REACH_SECONDS) for place in places]
         if not self._offset and self._back is not None:
             self._offset = _since(consumer, places, self._back, [high for _, high in bounds])
-        known = self._offset + [0] * (len(places) - len(self._offset))
+        known = [*self._offset, *[0] * len(places)][: len(places)]
         # Made anew, or compacted or removed behind: what is gone cannot be read, and offsets beyond the end are another topic's.
         self._offset = [
             at if low <= at <= high else low for at, (low, high) in zip(known, bounds, strict=True)
@@ -105,6 +118,12 @@ class TopicReader:
         consumer.assign(places)
         return [high for _, high in bounds]
 
+    def _partitions(self, consumer: Consumer) -> list[int]:
+        found = consumer.list_topics(self._topic, timeout=REACH_SECONDS).topics[self._topic]
+        if found.error is not None:
+            raise KafkaException(found.error)
+        return sorted(found.partitions)
+
 
 def _since(
     consumer: Consumer, places: Sequence[TopicPartition], back: timedelta, ends: Sequence[int]
@@ -113,6 +132,9 @@ def _since(
     millis = int((time.time() - back.total_seconds()) * 1000)
     asked = [TopicPartition(place.topic, place.partition, millis) for place in places]
     found = consumer.offsets_for_times(asked, timeout=REACH_SECONDS)
+    for place in found:
+        if place.error is not None:
+            raise KafkaException(place.error)
     return [end if place.offset < 0 else place.offset for place, end in zip(found, ends, strict=True)]
 
 

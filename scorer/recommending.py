@@ -18,6 +18,7 @@ from contracts.decisions import Context, Decision, Plain, Result, derived_of
 from contracts.policy import Placement, PlacementName, placement_named
 from contracts.settings import TOPICS
 from models.decide.decide import Decided, decide, withheld_counts
+from models.decide.facts import REQUEST_NAMES
 from models.decide.shelf import Served
 from models.decide.shopper import Shopper
 from scorer.admission import Admission
@@ -197,7 +198,7 @@ class Recommender:
                 user_items=(),
                 searches=(),
                 earlier_searches=(),
-                features={},
+                features={name: shopper.features.get(name) for name in REQUEST_NAMES},
                 search_term=None,
                 interests=(),
                 vector=None,
@@ -297,7 +298,7 @@ def _explained(made: Made) -> ExplainAnswer:
 
 
 def _light(request: RecommendRequest) -> Known:
-    """Nothing is read for it and no model runs: what is similar to the product's page, or popular."""
+    """Nothing is read for it and no model runs: what is similar to the product's page, else what the country or the whole shop takes."""
     facts = failed(OVERLOADED, request)
     return replace(facts, shopper=replace(facts.shopper, search_term=None, interests=()))
 

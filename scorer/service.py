@@ -103,7 +103,7 @@ async def running(options: Options) -> AsyncIterator[Service]:
     catalog = CatalogFollower(options.kafka_bootstrap, options.clock, metrics)
     trends = TrendFollower(options.kafka_bootstrap, options.clock, metrics)
     follower = Follower(
-        options.serving, lambda snapshot: trends.put_on(catalog.stock(snapshot)), policies, metrics
+        options.serving, lambda snapshot: trends.put_on(catalog.stock(snapshot), snapshot), policies, metrics
     )
     store = FeatureStore(options.redis_url, options.project, metrics, options.redis_budget_seconds)
     events = Outbox(options.kafka_bootstrap, EVENTS_QUEUED, options.delivery_seconds)

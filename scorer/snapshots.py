@@ -135,6 +135,8 @@ def check(served: Served) -> None:
     wrong = {name: length for name, length in lengths.items() if length != items}
     if items == 0 or wrong:
         raise SnapshotError(f"{snapshot.version}: {items} items, but {wrong or 'there must be some'}")
+    if snapshot.cohorts.items.max(initial=-1) >= items:
+        raise SnapshotError(f"{snapshot.version}: {items} items, but a country's list has others")
     if snapshot.neighbours.max(initial=-1) >= items:
         raise SnapshotError(
             f"{snapshot.version}: {items} items, but a neighbour numbered {snapshot.neighbours.max()}"

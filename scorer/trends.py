@@ -1,4 +1,4 @@
-"""Follows the topic `item_trends`: what shoppers take within this hour lies on the shelf of what serves.
+"""Follows the topic `item_trends`: what is in a rush lies on the shelf of what serves.
 
 ```
 windows of an hour, a row a minute of each item that has any ─► of each item its newest ─► those that end now ─► the shelf
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -20,15 +21,19 @@ from contracts.clock import Clock, to_micros
 from contracts.features import ITEM_TRENDS
 from contracts.settings import TOPICS
 from models.decide.shelf import Shelf
+from models.decide.snapshot import Snapshot
 from models.decide.trends import LEAST, trending
 from scorer.metrics import Metrics
-from scorer.reader import TopicReader
+from scorer.reader import BATCH, TopicReader
 
 LOG = logging.getLogger("scorer.trends")
 [HOUR] = [view for view in ITEM_TRENDS if view.window_minutes == 60]
-WINDOW = timedelta(hours=1)
-RENEWED_MICROS = 2 * 60_000_000
-"""A row whose window ended so long before the newest one was not renewed."""
+NAMED = f'"{HOUR.name}"'.encode()
+MINUTE = 60_000_000
+RENEWED, HELD = 2 * MINUTE, 10 * MINUTE
+"""A row is over when windows go so far beyond its own, or when none came for so long."""
+BACK = timedelta(minutes=15)
+LOOK_SECONDS = 1.0
 
 
 class TrendRow(msgspec.Struct, frozen=True):
@@ -44,26 +49,27 @@ ROW = msgspec.json.Decoder(TrendRow)
 
 
 class TrendFollower:
-    """Of each item in a rush the newest window, and the shelf that they are put on."""
+    """Of each item with additions enough the newest window, and the shelf that they are put on."""
 
     def __init__(self, bootstrap: str, clock: Clock, metrics: Metrics) -> None:
         self._clock, self._metrics = clock, metrics
         self._rows: dict[str, TrendRow] = {}
-        self._newest = 0
-        self._shelf: Shelf | None = None
+        self._newest, self._looked = 0, 0.0
+        self._changed = False
+        self._on: tuple[Shelf, Snapshot] | None = None
         self._lock = threading.Lock()
-        self._reader = TopicReader(bootstrap, TOPICS.item_trends, self._take, WINDOW)
+        self._reader = TopicReader(bootstrap, TOPICS.item_trends, self._take, BACK)
         self._reader.start()
 
     @property
     def missing(self) -> str | None:
-        """Why it is behind what was there when it started; None when it is not."""
-        return self._reader.missing
+        """Why it is behind what was there when it started; None when it is not, or may not read: a rush is no condition of serving."""
+        return None if self._reader.refused else self._reader.missing
 
-    def put_on(self, shelf: Shelf) -> Shelf:
-        """The shelf, with what is trending; from now on it is kept up to date, and the one before no more."""
+    def put_on(self, shelf: Shelf, snapshot: Snapshot) -> Shelf:
+        """The snapshot's shelf, with what is trending; from now on it is kept up to date, and the one before no more."""
         with self._lock:
-            self._shelf = shelf
+            self._on = (shelf, snapshot)
             self._put()
         return shelf
 
@@ -74,37 +80,52 @@ class TrendFollower:
     def _take(self, messages: Sequence[Message]) -> None:
         now = to_micros(self._clock.now())
         with self._lock:
-            changed = [self._keep(message, now) for message in messages]
-            newest = self._newest if self._newest + HOUR.freshness_seconds * 1_000_000 > now else now
-            over = [i for i, row in self._rows.items() if row.window_end <= newest - RENEWED_MICROS]
-            for item in over:
-                del self._rows[item]
-            if over or any(changed):
+            if self._newest > now + RENEWED:
+                # The clock was put back.
+                self._rows, self._newest, self._changed = {}, 0, True
+            for message in messages:
+                self._keep(message, now)
+            if time.monotonic() - self._looked > LOOK_SECONDS:
+                self._looked = time.monotonic()
+                self._forget(now)
+            # Of a minute's burst the last batch puts what all of them brought.
+            if self._changed and len(messages) < BATCH:
                 self._put()
 
-    def _keep(self, message: Message, now: int) -> bool:
-        """Whether what is known of a rush changed; what ends in the future is of a wrong clock."""
+    def _keep(self, message: Message, now: int) -> None:
+        value = message.value() or b""
+        if NAMED not in value:
+            return
         try:
-            row = ROW.decode(message.value() or b"")
+            row = ROW.decode(value)
         except msgspec.MsgspecError as error:
+            self._metrics.trends_refused.inc()
             where = {"partition": message.partition(), "offset": message.offset(), "cause": str(error)}
             LOG.error("a trend cannot be read; what is known stays", extra=where)
-            return False
-        if row.view != HOUR.name or row.window_end > now + RENEWED_MICROS:
-            return False
+            return
         held = self._rows.get(row.item_id)
-        # A job that begins anew writes old windows again.
-        if held is not None and row.window_end < held.window_end:
-            return False
+        # What ends in the future is of a wrong clock, and a job that begins anew writes old windows again.
+        if row.window_end > now + RENEWED or (held is not None and row.window_end < held.window_end):
+            return
         self._newest = max(self._newest, row.window_end)
         if row.carts >= LEAST:
             self._rows[row.item_id] = row
+            self._changed = True
         elif held is not None:
             del self._rows[row.item_id]
-        return held is not None or row.carts >= LEAST
+            self._changed = True
+
+    def _forget(self, now: int) -> None:
+        oldest = max(self._newest - RENEWED, now - HELD)
+        over = [item for item, row in self._rows.items() if row.window_end <= oldest]
+        for item in over:
+            del self._rows[item]
+        self._changed = self._changed or bool(over)
 
     def _put(self) -> None:
-        self._metrics.trending.set(len(self._rows))
-        if self._shelf is not None:
+        self._changed = False
+        if self._on is not None:
+            shelf, snapshot = self._on
             additions = {item: row.carts for item, row in self._rows.items()}
-            self._shelf.trending = trending(additions, self._shelf.index)
+            shelf.trending = trending(additions, snapshot.index, snapshot.popularity)
+            self._metrics.trending.set(len(shelf.trending))

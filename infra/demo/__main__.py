@@ -24,7 +24,7 @@ from infra.demo.counts import Losses, events_seen_online, lost_and_duplicated
 from infra.demo.memory import MemoryWatch
 from infra.demo.plan import HOW_TO_GET_THE_DATA, Plan, plan_for
 from infra.demo.progress import Progress
-from infra.demo.promises import broken_promises
+from infra.demo.promises import broken_promises, missed_aims
 from infra.demo.state import Backfill, wipe
 from infra.demo.topics import wait_for
 from infra.publish import read_day_wire
@@ -48,7 +48,7 @@ def main() -> int:
     finally:
         clear_replay_clock(settings.clock_file)
         stack.down()
-    figures["broken"] = broken_promises(figures)
+    figures |= {"broken": broken_promises(figures), "missed": missed_aims(figures)}
     report.show(console, figures, report.write(settings, figures, told))
     return 1 if figures["broken"] else 0
 

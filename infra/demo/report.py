@@ -103,7 +103,7 @@ def render(report: Report, story: Story, shop_url: str) -> str:
 
 
 def show(console: Console, report: Report, page: Path) -> None:
-    """The closing table, broken promises and where the page is."""
+    """The closing table, missed aims, broken promises and where the page is."""
     table = Table(title="The demo")
     table.add_column("what")
     table.add_column("seen", justify="right")
@@ -111,6 +111,8 @@ def show(console: Console, report: Report, page: Path) -> None:
     for row in rows_of(report):
         table.add_row(row.what, row.seen, row.meaning)
     console.print(table)
+    for aim in report["missed"]:
+        console.print(f"MISSED on this machine: {aim}", style="yellow", highlight=False)
     for promise in report["broken"]:
         console.print(f"BROKEN: {promise}", style="bold red", highlight=False)
     console.print(f"The page: {page}", highlight=False, soft_wrap=True)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import fcntl
-import io
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields, replace
 from datetime import datetime
@@ -19,8 +18,9 @@ import numpy.typing as npt
 
 from contracts.clock import to_rfc3339
 from contracts.policy import PLAIN, Policy
+from models.decide.array_files import array_file, mapped
 from models.decide.blend import Blend
-from models.decide.cohorts import Cohorts
+from models.decide.cohorts import Cohorts, no_cohorts
 from models.decide.columns import Coded, Texts
 from models.decide.layout import LAYOUT
 from models.decide.manifest import MANIFEST, check_file, read_manifest, sealed, sha256, to_json
@@ -53,14 +53,15 @@ ARRAYS = {
     "scores": np.float32,
 }
 """Of a snapshot's arrays what they are stored as, each in a file of its own, which is mapped."""
-COHORTS = {"cohort_items": np.int32, "cohort_scores": np.float32}
+COHORTS = ("cohort_items", "cohort_scores")
+"""What a snapshot of an earlier version may lack."""
 CODED = ("categories", "brands", "currency", "campaigns")
 NEAR = "near.faiss"
 FILES = {
     "items.json",
     NEAR,
     "blend.json",
-    *(f"{name}.npy" for name in (*ARRAYS, *COHORTS, *CODED, "titles", "title_ends")),
+    *(f"{name}.npy" for name in (*ARRAYS, *CODED, "titles", "title_ends")),
 }
 """Without these a folder is no snapshot of this code."""
 
@@ -111,26 +112,26 @@ def open_snapshot(folder: Path) -> Snapshot:
             f"{folder.name} has no {sorted(lacking)}: publish again (python -m models publish)"
         )
     items = json.loads((folder / "items.json").read_text())
-    arrays = {name: _mapped(folder / f"{name}.npy") for name in ARRAYS}
+    arrays = {name: mapped(folder / f"{name}.npy") for name in ARRAYS}
 
     def coded(name: str) -> Coded:
-        return Coded(_mapped(folder / f"{name}.npy"), items[name])
+        return Coded(mapped(folder / f"{name}.npy"), items[name])
 
     columns: dict[str, Any] = {**arrays, **{name: coded(name) for name in CODED}}
     snapshot = Snapshot(
         **columns,
         ids=items["ids"],
         index={item: row for row, item in enumerate(items["ids"])},
-        titles=Texts(_mapped(folder / "titles.npy"), _mapped(folder / "title_ends.npy")),
+        titles=Texts(mapped(folder / "titles.npy"), mapped(folder / "title_ends.npy")),
         sessions=SessionIndex(
-            **{part.name: _mapped(folder / f"sessions_{part.name}.npy") for part in fields(SessionIndex)}
+            **{part.name: mapped(folder / f"sessions_{part.name}.npy") for part in fields(SessionIndex)}
         ),
         kind=manifest["kind"],
         version=manifest["version"],
         model_version=manifest["model_version"],
         cut_on=manifest["cut_on"],
         blend=Blend(**json.loads((folder / BLEND).read_bytes())),
-        cohorts=Cohorts(items["countries"], *(_mapped(folder / f"{name}.npy") for name in COHORTS)),
+        cohorts=_cohorts(folder, items.get("countries")),
     )
     snapshot.nearest(read_index(str(folder / NEAR)))
     return snapshot
@@ -291,7 +292,7 @@ def _files(snapshot: Snapshot, models: Mapping[str, bytes | None]) -> dict[str, 
     items = {"ids": list(snapshot.ids), "countries": cohorts.names}
     items |= {name: column.values for name, column in coded.items()}
     arrays = {name: np.asarray(getattr(snapshot, name), kind) for name, kind in ARRAYS.items()}
-    arrays |= {"cohort_items": cohorts.items, "cohort_scores": cohorts.scores}
+    arrays |= dict(zip(COHORTS, (cohorts.items, cohorts.scores), strict=True))
     arrays |= {name: column.codes for name, column in coded.items()}
     arrays |= {"titles": titles.letters, "title_ends": titles.ends}
     arrays |= {
@@ -306,19 +307,6 @@ def _files(snapshot: Snapshot, models: Mapping[str, bytes | None]) -> dict[str, 
     }
 
 
-def sessions_file(index: SessionIndex) -> bytes:
-    """An index as it is stored, in a snapshot and beside a model."""
-    out = io.BytesIO()
-    np.savez(out, **{part.name: getattr(index, part.name) for part in fields(SessionIndex)})
-    return out.getvalue()
-
-
-def read_sessions(content: bytes) -> SessionIndex:
-    """What `sessions_file` wrote."""
-    with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-        return SessionIndex(**stored)
-
-
 def _write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     """All files or none: written beside, then renamed."""
     fresh = folder.with_name(f".{folder.name}.{os.getpid()}.new")
@@ -330,15 +318,7 @@ def _write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
     fresh.rename(folder)
 
 
-def _mapped(path: Path) -> npt.NDArray[Any]:
-    """The array, its pages shared with whoever maps it too."""
-    # As a plain array: numpy's own class for mapped files costs microseconds a look.
-    found: npt.NDArray[Any] = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
-    return found
-
-
-def array_file(array: npt.NDArray[Any]) -> bytes:
-    """The array as a file of numpy's."""
-    out = io.BytesIO()
-    np.save(out, array, allow_pickle=False)
-    return out.getvalue()
+def _cohorts(folder: Path, names: Sequence[str] | None) -> Cohorts:
+    if names is None:
+        return no_cohorts()
+    return Cohorts(names, *(mapped(folder / f"{name}.npy") for name in COHORTS))

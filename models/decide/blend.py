@@ -12,7 +12,7 @@ score(i) = q · v(i)                              what follows, by the towers
 
 n slots are filled, s of them by the session; an item may fill two. p is the logarithm of the item's count, 1 for the most popular; r sums 1/√slot over the
 slots that hold the item, the newest slot 1; k sums the item's neighbour scores over the slots, each weighed by its recency, 1 for
-the greatest; s likewise of the votes of `decide.sessions`; t is `decide.trends`. Without any item known p alone is left: the answer grows personal with every item instead of jumping.
+the greatest; s likewise of the votes of `decide.sessions`; t is `decide.trends`. Without any item known p and t alone are left: the answer grows personal with every item instead of jumping.
 """
 
 from __future__ import annotations

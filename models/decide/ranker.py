@@ -29,7 +29,7 @@ from models.decide.facts import (
     USER_SHARES,
 )
 from models.decide.query import Question, of_session, recency
-from models.decide.scored import Floats, Ints
+from models.decide.scored import Floats, Ints, Scored
 
 POOL = 300
 """Candidates that are put in order, and that the policy may arrange."""
@@ -47,6 +47,10 @@ COUNTED = (
 )
 """Features of an item at the cut that the ranker reads, as log(1 + x); its age in days, "item_age_days", stands after them."""
 NUMBERS = (*COUNTED, "item_age_days")
+AGE = NUMBERS.index("item_age_days")
+NEW_DAYS, NEW, NEWEST = 14, 1000, 20
+"""What was first met so many days before the cut is new; the newest so many are looked at; so many of them are put in order beside the
+blend's best, whatever they lack of being known."""
 SOURCES = ("similar", "popular", "together", "voted", "again", "shown")
 BLENDED = ("blend", "behind_first", "place")
 SLOTTED = ("slots", "session_slots", "times", "nearness", "in_session")
@@ -88,6 +92,24 @@ class Listed(Protocol):
     def categories(self) -> Sequence[str | None]: ...
     @property
     def brands(self) -> Sequence[str | None]: ...
+
+
+def new_rows(numbers: Floats) -> Ints:
+    """Rows int32[≤ NEW] of float32[items, NUMBERS], the newest first."""
+    ages = numbers[:, AGE]
+    newest = np.argsort(ages, kind="stable")[:NEW].astype(np.int32)
+    found: Ints = newest[ages[newest] <= np.log1p(NEW_DAYS)]
+    return found
+
+
+def pool_of(blended: Scored, new: Scored, count: int = POOL) -> Ints:
+    """Candidates int32[n] that are put in order, best first by the blend: its best, and of the new items those nearest to the query.
+
+    Args:
+        blended: of all candidates, the new ones among them; rows that ascend.
+    """
+    asked = np.union1d(blended.best(max(count, POOL)).items, new.best(NEWEST).items)
+    return Scored(asked, blended.scores[np.searchsorted(blended.items, asked)]).best(len(asked)).items
 
 
 @dataclass(frozen=True, slots=True)

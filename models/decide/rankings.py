@@ -9,7 +9,7 @@ import numpy as np
 
 from models.decide.blend import neighbour_sums, parts, spread, total, weight_of_popularity
 from models.decide.query import CARTED_KIND, Question, of_session
-from models.decide.ranker import POOL, PRIOR
+from models.decide.ranker import NEWEST, PRIOR, pool_of
 from models.decide.reasons import Explain, explain_by_neighbours, explain_with
 from models.decide.scored import NOTHING, Floats, Ints, Mask, Scored
 from models.decide.sessions import votes
@@ -20,8 +20,6 @@ FULL, STALE_SESSION, USER_EMBEDDING, CONTEXTUAL, COHORT, POPULAR = range(6)
 RUNGS = ("full", "stale_session", "user_embedding", "contextual", "cohort", "popular")
 RETRIEVED = 500
 """Items that are retrieved by vector for one answer, and scored exactly."""
-NEWEST = 20
-"""New items that are put in order beside the blend's best, whatever they lack of being known."""
 CHUNK = 4096
 
 Best = Callable[[Mask, int], Scored]
@@ -49,18 +47,18 @@ def popular(served: Served, level: int, cause: str | None) -> Ranking:
     def best(allowed: Mask, count: int) -> Scored:
         usual = _first_allowed(snapshot.by_popularity, allowed, count)
         items = np.union1d(usual, trending.among(allowed).items) if len(trending) else usual
-        return _lifted(Scored(items, snapshot.logarithmic[items]), served).best(count)
+        return _lifted(snapshot, Scored(items, snapshot.logarithmic[items]), trending).best(count)
 
-    return Ranking(best, RUNGS[POPULAR], _explain_popular(served, "popular"), level, cause)
+    return Ranking(best, RUNGS[POPULAR], _explain_popular(trending, "popular"), level, cause)
 
 
 def of_cohort(served: Served, country: str | None, cause: str | None) -> Ranking | None:
     """What shoppers of the request's country take; None where it has no list."""
-    listed = served.snapshot.cohorts.named(country)
+    trending, listed = served.shelf.trending, served.snapshot.cohorts.named(country)
     if listed is None:
         return None
-    lifted = _lifted(listed, served)
-    explain = _explain_popular(served, f"popular in {country}")
+    lifted = _lifted(served.snapshot, listed, trending)
+    explain = _explain_popular(trending, f"popular in {country}")
     return Ranking(
         lambda allowed, count: lifted.among(allowed).best(count), RUNGS[COHORT], explain, COHORT, cause
     )
@@ -126,7 +124,7 @@ def by_blend(served: Served, question: Question, vector: Floats) -> tuple[Best, 
     together = neighbour_sums(snapshot.neighbours, snapshot.scores, known)
     voted = votes(snapshot.sessions, positions[of_session(kinds)]) if blend.voted else NOTHING
     popular = weight_of_popularity(blend, len(known))
-    ordered: dict[int, float] = {}
+    ordered = NOTHING
 
     def said(items: Ints) -> dict[str, Floats]:
         return parts(
@@ -142,26 +140,29 @@ def by_blend(served: Served, question: Question, vector: Floats) -> tuple[Best, 
         )
 
     def best(allowed: Mask, count: int) -> Scored:
+        nonlocal ordered
         near = snapshot.nearest().best(vector, popular, allowed, max(count, RETRIEVED))
-        new = _newest(snapshot, vector, allowed)
-        sources = (near, known, together.items, voted.items, trending.items, new)
+        new = Scored(snapshot.new, snapshot.new_vectors @ vector).among(allowed).best(NEWEST)
+        sources = (near, known, together.items, voted.items, trending.items, new.items)
         items = np.unique(np.concatenate(sources)).astype(np.int32)
         items = items[allowed[items]]
         spoken = said(items)
         blended = Scored(items, total(spoken))
         if rank is None:
             return blended.best(count)
-        asked = np.union1d(blended.best(max(count, POOL)).items, new)
-        pool = Scored(asked, blended.scores[np.searchsorted(items, asked)]).best(len(asked)).items
+        pool = pool_of(blended, new, count)
         at = np.searchsorted(items, pool)
         order = rank(question, pool, {name: value[at] for name, value in spoken.items()})
-        ordered.update(zip(pool.tolist(), order.tolist(), strict=True))
-        return Scored(pool, order).best(count)
+        ordered = Scored(pool, order)
+        return ordered.best(count)
 
     def made_of(item: int) -> Mapping[str, float]:
-        scale = PRIOR if item in ordered else 1.0
+        at = np.flatnonzero(ordered.items == item)
+        scale = PRIOR if len(at) else 1.0
         found = {name: scale * float(value[0]) for name, value in said(np.array([item], np.int32)).items()}
-        return {**found, "ranker": ordered[item] - sum(found.values())} if item in ordered else found
+        if len(at):
+            found["ranker"] = float(ordered.scores[at[0]]) - sum(found.values())
+        return found
 
     return best, made_of
 
@@ -178,27 +179,20 @@ def _similar(snapshot: Snapshot, position: int) -> Best | None:
     return lambda allowed, count: best(allowed & others, count)
 
 
-def _newest(snapshot: Snapshot, vector: Floats, allowed: Mask) -> Ints:
-    """Rows int32[≤ NEWEST] of the new items that are nearest."""
-    new = snapshot.new[allowed[snapshot.new]]
-    return Scored(new, snapshot.vectors[new] @ vector).best(NEWEST).items
-
-
-def _lifted(usual: Scored, served: Served) -> Scored:
+def _lifted(snapshot: Snapshot, usual: Scored, trending: Scored) -> Scored:
     """What is trending counts for more."""
-    trending = served.shelf.trending
     if not len(trending):
         return usual
     order = np.argsort(usual.items)
     lift = np.empty_like(usual.scores)
-    share = np.float32(served.snapshot.blend.trending)
+    share = np.float32(snapshot.blend.trending)
     lift[order] = spread(usual.items[order], trending.items, share * trending.scores)
     return Scored(usual.items, usual.scores + lift)
 
 
-def _explain_popular(served: Served, reason: str) -> Explain:
-    trending = set(served.shelf.trending.items.tolist())
-    return lambda item: ["trending"] if item in trending else [reason]
+def _explain_popular(trending: Scored, reason: str) -> Explain:
+    rushes = set(trending.items.tolist())
+    return lambda item: ["trending"] if item in rushes else [reason]
 
 
 def _first_allowed(order: Ints, allowed: Mask, count: int) -> Ints:

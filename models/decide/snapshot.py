@@ -15,14 +15,11 @@ from models.decide.blend import SERVED, Blend, logarithmic
 from models.decide.cohorts import Cohorts, no_cohorts
 from models.decide.columns import Coded
 from models.decide.near import Near
-from models.decide.ranker import NUMBERS
+from models.decide.ranker import new_rows
 from models.decide.sessions import SessionIndex
 
 Kind = Literal["two_tower", "item_knn", "popularity"]
 CATEGORY_SEPARATOR = " > "
-AGE = NUMBERS.index("item_age_days")
-NEW_DAYS, NEW = 14, 1000
-"""What came within so many days before the cut is new; the newest so many are looked at."""
 KINDS: tuple[Kind, ...] = ("two_tower", "item_knn", "popularity")
 
 
@@ -50,7 +47,7 @@ class Snapshot:
         cohorts: the lists of countries.
         by_category: category path → positions int32 of the items that stand exactly there; `by_brand`, `by_campaign` likewise.
         logarithmic: float32[items], `popularity` as the blend takes it; `by_popularity` int32[items], the most popular first.
-        new: rows int32, the newest first, of what came of late.
+        new: rows int32, the newest first, of what came of late; `new_vectors` float32[new, 64], theirs side by side.
         near: finds items by their vectors; see `nearest`.
         version: of this snapshot; `model_version`: of the champion in the registry; `cut_on`: YYYY-MM-DD.
     """
@@ -85,6 +82,7 @@ class Snapshot:
     logarithmic: npt.NDArray[np.float32] = field(init=False, repr=False, compare=False)
     by_popularity: npt.NDArray[np.int32] = field(init=False, repr=False, compare=False)
     new: npt.NDArray[np.int32] = field(init=False, repr=False, compare=False)
+    new_vectors: npt.NDArray[np.float32] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "by_category", Coded.of(self.categories).places())
@@ -93,7 +91,9 @@ class Snapshot:
         object.__setattr__(self, "logarithmic", logarithmic(self.popularity))
         order = np.argsort(-self.popularity, kind="stable").astype(np.int32)
         object.__setattr__(self, "by_popularity", order)
-        object.__setattr__(self, "new", _new(self.numbers[:, AGE]))
+        new = new_rows(self.numbers)
+        object.__setattr__(self, "new", new)
+        object.__setattr__(self, "new_vectors", self.vectors[new] if len(self.vectors) else self.vectors)
 
     def nearest(self, index: faiss.Index | None = None) -> Near:
         """What finds items by their vectors; made when first asked for, of the stored `index` where there is one."""
@@ -120,13 +120,6 @@ class Snapshot:
         """Positions int32 of the items of one of these brands."""
         found = [self.by_brand[brand] for brand in dict.fromkeys(brands) if brand in self.by_brand]
         return np.concatenate(found) if found else np.empty(0, np.int32)
-
-
-def _new(ages: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
-    """Rows int32[≤ NEW] of logarithmic ages [items], the newest first."""
-    newest = np.argsort(ages, kind="stable")[:NEW].astype(np.int32)
-    found: npt.NDArray[np.int32] = newest[ages[newest] <= np.log1p(NEW_DAYS)]
-    return found
 
 
 def _stands_below(path: str, category: str) -> bool:

@@ -1,7 +1,4 @@
-"""What shoppers take within this hour, of the stream's windows: a rush is known a minute after it began, not tomorrow.
-
-An item counts from `LEAST` additions to the cart within the hour: an hour without a rush changes no order.
-"""
+"""What shoppers take this hour beyond what they always do: a rush is known a minute after it began, not tomorrow."""
 
 from __future__ import annotations
 
@@ -9,22 +6,32 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from models.decide.scored import NOTHING, Scored
+from models.decide.scored import NOTHING, Floats, Scored
 
 LEAST = 5
+"""Additions to the cart within the hour below which nothing is said."""
+USUAL = 4.0
+"""Times an item's mean hour of 30 days that its busy hours have: what is not beyond them is no rush."""
+HOURS = 30 * 24
+LISTED = 200
 
 
-def trending(additions: Mapping[str, int], index: Mapping[str, int]) -> Scored:
-    """Rows that ascend, and of each the logarithm of its additions of this hour, 1 for the most: of those that `index` knows.
+def trending(additions: Mapping[str, int], index: Mapping[str, int], popularity: Floats) -> Scored:
+    """Rows that ascend, of the greatest rushes, and of each the logarithm of what is beyond the usual, 1 for the most.
 
     Args:
-        additions: by item; what has fewer than `LEAST` is no rush.
+        additions: of this hour, by item; items that `index` lacks are left out.
+        popularity: float32[items], additions of 30 days.
     """
-    found = sorted(
-        (index[item], count) for item, count in additions.items() if count >= LEAST and item in index
-    )
-    if not found:
+    known = [(index[item], count) for item, count in additions.items() if item in index]
+    if not known:
         return NOTHING
-    rows, counts = zip(*found, strict=True)
-    logarithms = np.log1p(np.array(counts, np.float32))
-    return Scored(np.array(rows, np.int32), logarithms / logarithms.max())
+    rows, counts = np.array(sorted(known), np.int64).T
+    beyond = counts - USUAL * popularity[rows] / HOURS
+    rush = beyond >= LEAST
+    if not rush.any():
+        return NOTHING
+    scores = np.log1p(beyond[rush]).astype(np.float32)
+    best = Scored(rows[rush].astype(np.int32), scores / scores.max()).best(LISTED)
+    order = np.argsort(best.items)
+    return Scored(best.items[order], best.scores[order])

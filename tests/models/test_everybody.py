@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from models.decide.cohorts import BELIEF, Cohorts
+from models.decide.cohorts import BELIEF, LEAST_ALIKE, Cohorts
 from models.decide.decide import NO_CONSENT, decide
-from models.decide.ranker import NUMBERS
+from models.decide.ranker import AGE, NEW, NUMBERS
 from models.decide.scored import Scored
 from models.decide.shelf import Served
 from models.decide.shopper import Shopper
-from models.decide.snapshot import AGE, NEW, Snapshot
+from models.decide.snapshot import Snapshot
 from models.decide.trends import trending
 from tests.models.test_decide import ids, newest, snapshot
 
@@ -34,8 +34,10 @@ def with_france(counts: list[float]) -> Snapshot:
 
 
 def test_a_country_of_few_is_near_to_the_whole_shop_and_one_of_many_to_itself():
-    [few], [many] = (with_france([n, 0, 0, 0, 0]).cohorts.items.tolist() for n in (1, 5 * BELIEF))
-    assert few == [4, 3, 2, 1, 0]
+    few, many, alike = (
+        with_france([n, 0, 0, 0, 0]).cohorts.items[0].tolist() for n in (3, 5 * BELIEF, LEAST_ALIKE - 1)
+    )
+    assert few == alike == [4, 3, 2, 1, 0]
     assert many == [0, 4, 3, 2, 1]
     # (BELIEF + BELIEF · 1/15) / (2 BELIEF) of a, of what the shop would take of it: log(1 + 15 · .533) / log 6.
     half = with_france([BELIEF, 0, 0, 0, 0]).cohorts
@@ -62,12 +64,23 @@ def test_the_cohort_s_list_is_a_rung_and_is_filled_by_what_is_popular():
     )
 
 
-def test_a_rush_counts_from_five_additions_on():
-    index = {"a": 0, "b": 1, "c": 2}
-    found = trending({"c": 9, "gone": 50, "a": 99, "b": 4}, index)
+def test_a_rush_is_what_goes_five_beyond_the_usual_busy_hour():
+    index, seldom = {"a": 0, "b": 1, "c": 2}, np.zeros(3, np.float32)
+    found = trending({"c": 9, "gone": 50, "a": 99, "b": 4}, index, seldom)
     assert found.items.tolist() == [0, 2]
     assert found.scores == pytest.approx([1, 0.5])
-    assert len(trending({"a": 4}, index)) == 0
+    assert len(trending({"a": 4}, index, seldom)) == 0
+    # 14,400 of a in 30 days are 20 an hour and 80 in a busy one: 99 are 19 beyond, and 84 are none.
+    often = np.array([14_400, 0, 0], np.float32)
+    assert trending({"c": 9, "a": 99}, index, often).scores == pytest.approx([1, np.log(10) / np.log(20)])
+    assert trending({"c": 9, "a": 84}, index, often).items.tolist() == [2]
+
+
+def test_a_cohort_keeps_its_items_in_another_catalog_and_loses_those_that_are_gone():
+    moved = with_france([5 * BELIEF, 0, 0, 0, 0]).cohorts.moved(np.array([7, 3, -1, 1, 0], np.int32))
+    listed = moved.named("France")
+    assert listed is not None
+    assert listed.items.tolist() == [7, 0, 1, 3]
 
 
 def rushed(shop: Snapshot, item: int) -> Served:

@@ -13,13 +13,14 @@ import pytest
 
 from contracts.settings import Settings
 from models.baselines.item_knn import Knn
-from models.catalog import item_numbers, read_catalog_at
+from models.catalog import UNSEEN_DAYS, item_numbers, read_catalog_at
 from models.decide.artifacts import items_of, open_served, write_snapshot
 from models.decide.blend import Blend, logarithmic
 from models.decide.facts import FACTS, OF_USER, USER_AMOUNTS
 from models.decide.query import CARTED_KIND, SESSION_KIND, SLOTS, USER_KIND, Question
-from models.decide.ranker import COUNTED, FEATURES, NUMBERS, Items, features, ranked_by
+from models.decide.ranker import AGE, COUNTED, FEATURES, NUMBERS, Items, features, ranked_by
 from models.decide.rankings import by_blend
+from models.decide.shelf import Served
 from models.decide.snapshot import Snapshot
 from models.examples import Examples, read_examples, split
 from models.files import RANKER
@@ -108,7 +109,8 @@ def test_numbers_are_logarithms_and_days():
     found = item_numbers({**columns, "item_carts_30d": [7, None]}, date(2011, 9, 1))
     assert found[0, NUMBERS.index("item_carts_30d")] == pytest.approx(np.log(8))
     assert found[0, NUMBERS.index("item_age_days")] == pytest.approx(np.log(4))
-    assert not found[1].any()
+    assert found[1, AGE] == pytest.approx(np.log(1 + UNSEEN_DAYS))
+    assert not np.delete(found[1], AGE).any()
 
 
 def trees(seed: int = 0) -> lightgbm.Booster:
@@ -125,17 +127,18 @@ def test_what_serves_is_in_the_order_that_is_measured(shop: Snapshot):  # noqa: 
     around = Around(Knn(shop.neighbours, shop.scores), shop.sessions, logarithmic(shop.popularity))
     vector = 2 * shop.vectors[11]
     asked = question(*((row, SESSION_KIND) for row in range(5)))
-    pipeline = Pipeline(lambda _: vector[None], shop.vectors, around, shop.blend, rank)
+    pipeline = Pipeline(lambda _: vector[None], shop.vectors, around, shop.blend, rank, shop.new)
     # The item that would stand first lies in the cart: no candidate, for either.
     allowed = np.ones(len(shop.ids), bool)
     allowed[11] = False
     [whole] = pipeline.score(_one(asked, carted=11))
     best = np.argsort(np.where(allowed, -whole, np.inf), kind="stable")
-    served, parts = by_blend(shop, asked, vector, rank)
+    serving = replace(Served.of(shop, None), rank=rank)
+    served, parts = by_blend(serving, asked, vector)
     found = served(allowed, 100)
     assert found.items[:20].tolist() == best[:20].tolist()
     assert sum(parts(int(found.items[3])).values()) == pytest.approx(float(found.scores[3]), abs=1e-4)
-    plain = by_blend(shop, asked, vector, None)[0](allowed, 100)
+    plain = by_blend(Served.of(shop, None), asked, vector)[0](allowed, 100)
     assert not np.isin(found.items[:20], plain.items[:19]).any()
 
 

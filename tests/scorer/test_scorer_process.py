@@ -71,10 +71,29 @@ def test_several_workers_share_the_port_and_the_loss_of_one_costs_nothing(
         until(lambda: len(listening(own)) == 2)
         assert all(asked_anew(own) for _ in range(20))
         until(lambda: answered(own) == 60)
-        again = listening(own)
+        with started(own) as third:
+            assert third.wait(60) == 1  # The port is taken, whatever becomes of a worker.
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+        assert not listening(own)
+
+
+def test_workers_end_with_their_parent_and_all_where_none_can_run(
+    stack: LocalStack, settings: Settings, tmp_path: Path
+) -> None:
+    stack.up(["redis", "kafka"])
+    own = replace(settings, var=tmp_path)
+    publish(own.serving, snapshot())
+    (tmp_path / "two.toml").write_text("[scorer]\nworkers = 2\n")
+    two = {"BRAID_SETTINGS": str(tmp_path / "two.toml")}
+    with started(own, **two) as process:
+        until(lambda: len(listening(own)) == 2)
+        workers = listening(own)
         process.kill()
-        # Whoever kills the parent kills its workers.
-        psutil.wait_procs(again, 30)
+        assert not psutil.wait_procs(workers, 30)[1]
+    (tmp_path / "policy.toml").write_text("[[rules]]\n")
+    with started(own, BRAID_POLICY=str(tmp_path / "policy.toml"), **two) as process:
+        assert process.wait(60) == 1
         assert not listening(own)
 
 

@@ -125,8 +125,10 @@ def test_a_worker_that_starts_knows_the_rush_and_a_swapped_snapshot_has_it(
         assert shown(braid) == "cabde"
 
 
-def test_an_hour_without_rows_ends_every_rush(own: Options, stream: Stream, braid: Running, shop: Snapshot):
+def test_ten_minutes_without_rows_end_every_rush(
+    own: Options, stream: Stream, braid: Running, shop: Snapshot
+):
     stream.send(stream.window(shop.ids[2], 20))
     until(lambda: shown(braid) == "cabde")
-    braid.service.trends._clock = FixedClock(own.clock.now() + timedelta(hours=1, minutes=1))
+    braid.service.trends._clock = FixedClock(own.clock.now() + timedelta(minutes=10))
     until(lambda: shown(braid) == "abcde")

@@ -12,10 +12,10 @@ from infra.bench.features.shoppers import AT
 from models.decide.artifacts import set_current, write_snapshot
 from models.decide.facts import FACTS
 from models.decide.query import SLOTS
-from models.decide.ranker import FEATURES, NUMBERS, POOL
+from models.decide.ranker import AGE, FEATURES, NUMBERS, POOL
 from models.decide.scored import Floats
 from models.decide.sessions import session_index
-from models.decide.snapshot import AGE, Snapshot
+from models.decide.snapshot import Snapshot
 from models.decide.words import WORD_BUCKETS
 from models.ranker import PARAMS, ROUNDS
 

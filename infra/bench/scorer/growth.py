@@ -18,6 +18,7 @@ from infra.bench.scorer.server import (
     memory,
     ready_again,
     wait_for_version,
+    wait_for_workers,
     warm_up,
 )
 from infra.demo.progress import Progress
@@ -51,6 +52,7 @@ def by_two(own: Settings, plan: Plan, items: int, bodies: Path, progress: Progre
     several = replace(own, scorer_workers=WORKERS)
     with progress.step(f"items_{items}_workers_{WORKERS}", f"{items:,} items by {WORKERS} workers"):
         ready_s = ready_again(several, LocalStack(several))
+        wait_for_workers(several)
         asked = Asked(several, several.port("scorer"), "/v1/placements/product:recommend", bodies)
         warm_up(asked)
         leg = measured(several, plan, items, asked)

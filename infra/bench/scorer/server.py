@@ -75,6 +75,15 @@ def ready_again(own: Settings, stack: LocalStack) -> float:
     raise BenchError(f"the scorer was not ready within {READY_SECONDS:.0f} s")
 
 
+def wait_for_workers(own: Settings) -> None:
+    """Wait until all of them listen."""
+    deadline = time.monotonic() + READY_SECONDS
+    while len(workers(own)) < own.scorer_workers:
+        if time.monotonic() > deadline:
+            raise BenchError(f"{len(workers(own))} workers of {own.scorer_workers} listen")
+        time.sleep(0.2)
+
+
 def wait_for_version(own: Settings, version: str) -> None:
     """Wait until a snapshot serves."""
     deadline = time.monotonic() + READY_SECONDS
