@@ -27,7 +27,7 @@ from contracts.clock import clear_replay_clock, set_replay_clock
 from contracts.settings import ROOT, Settings
 from infra.bench.features.shoppers import AT
 from infra.bench.scorer import catalog, shoppers
-from infra.bench.scorer.server import Asked
+from infra.bench.scorer.server import Asked, is_ready
 from infra.bench.scorer.shoppers import BenchError
 from infra.chaos.proxy import MODES, Mode, Proxy
 from infra.demo.progress import Progress
@@ -138,12 +138,6 @@ class Broken:
         path, report = RECOMMEND.format(placement), f"load-{placement}.json"
         return Asked(self.settings, self.settings.port("scorer"), path, self.bodies, report)
 
-    def ready(self) -> bool:
-        try:
-            return httpx.get(f"{self.settings.scorer_url}/readyz", trust_env=False, timeout=5).is_success
-        except httpx.HTTPError:
-            return False
-
 
 @contextmanager
 def between(own: Settings) -> Iterator[Broken]:
@@ -186,7 +180,7 @@ def scorer(broken: Broken) -> Iterator[None]:
         )
     try:
         deadline = time.monotonic() + READY_SECONDS
-        while not broken.ready():
+        while not is_ready(broken.settings):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise BenchError(f"the scorer is not ready: see {seen.logs / 'scorer.log'}")
             time.sleep(0.1)
@@ -239,7 +233,7 @@ def run_case(broken: Broken, case: Case, plan: RequestPlan) -> dict[str, Any]:
         proxy.mode = case.mode
         try:
             load = broken.asked("product").open_loop(plan.rate, plan.seconds, 24)
-            ready = broken.ready()
+            ready = is_ready(broken.settings)
         finally:
             mended = time.perf_counter()
             proxy.mode = "pass"
@@ -274,7 +268,7 @@ def run_case(broken: Broken, case: Case, plan: RequestPlan) -> dict[str, Any]:
 def _ready_since(broken: Broken, since: float) -> float | None:
     deadline = time.perf_counter() + READY_SECONDS
     while time.perf_counter() < deadline:
-        if broken.ready():
+        if is_ready(broken.settings):
             return time.perf_counter() - since
         time.sleep(0.05)
     return None

@@ -65,14 +65,19 @@ def ready_again(own: Settings, stack: LocalStack) -> float:
     started = time.perf_counter()
     stack.up(["scorer"])
     deadline = time.monotonic() + READY_SECONDS
-    while time.monotonic() < deadline:
-        try:
-            if httpx.get(f"{own.scorer_url}/readyz", trust_env=False, timeout=5).is_success:
-                return round(time.perf_counter() - started, 1)
-        except httpx.TransportError:
-            pass
+    while not is_ready(own):
+        if time.monotonic() > deadline:
+            raise BenchError(f"the scorer was not ready within {READY_SECONDS:.0f} s")
         time.sleep(0.05)
-    raise BenchError(f"the scorer was not ready within {READY_SECONDS:.0f} s")
+    return round(time.perf_counter() - started, 1)
+
+
+def is_ready(own: Settings) -> bool:
+    """Whether it says that it serves fully."""
+    try:
+        return httpx.get(f"{own.scorer_url}/readyz", trust_env=False, timeout=5).is_success
+    except httpx.HTTPError:
+        return False
 
 
 def wait_for_workers(own: Settings) -> None:
