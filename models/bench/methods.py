@@ -1,10 +1,11 @@
-"""What searches vectors: ours, the same scan over whole numbers, and indexes that look at a part. All take the same filter.
+"""What searches vectors: ours, the same scan over whole numbers, and indexes that look at a part. All but usearch take the same filter.
 
 A query carries the weight of popularity as its last number, an item its popularity: all search the same inner products.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -68,11 +69,33 @@ def hnsw(vectors: Vectors, popular: float) -> Methods:
     return _methods(index, vectors, popular, how)
 
 
+def usearch(vectors: Vectors, popular: float) -> Methods:
+    """The same graph by usearch, of halves; it takes no filter."""
+    from usearch.index import Index
+
+    wide = _wide(vectors)
+    index = Index(ndim=wide.shape[1], metric="ip", dtype="f16", connectivity=LINKS)
+    index.add(np.arange(len(wide)), wide, threads=os.cpu_count() or 1)
+
+    def searching(breadth: int) -> Search:
+        def search(query: Floats, allowed: Mask | None, count: int) -> Ints:
+            if allowed is not None:
+                raise ValueError("usearch is asked without a filter")
+            index.expansion_search = breadth  # type: ignore[misc]
+            rows: Ints = index.search(np.append(query, np.float32(popular)), count, threads=1).keys
+            return rows.astype(np.int32)
+
+        return search
+
+    return {f"usearch_{n}": Method(searching(n), int(index.memory_usage)) for n in BREADTHS}
+
+
 BUILDERS: Mapping[str, Callable[[Vectors, float], Methods]] = {
     "ours": ours,
     "exact": exact,
     "ivf": ivf,
     "hnsw": hnsw,
+    "usearch": usearch,
 }
 
 

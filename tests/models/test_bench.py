@@ -8,7 +8,7 @@ import pytest
 from models.bench.retrieval import COUNT, Plan, broken, compared, filtered, truth
 from models.bench.vectors import Vectors, grown
 
-PLAN = Plan(items=(3000,), queries=5, methods=("ours", "exact", "hnsw"))
+PLAN = Plan(items=(3000,), queries=5, methods=("ours", "exact", "hnsw", "usearch"))
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_the_truth_is_what_ranks_highest_and_is_allowed(vectors: Vectors):
 def test_every_method_is_asked_the_same(vectors: Vectors):
     said: list[str] = []
     found = compared(vectors, PLAN, said.append)
-    assert found.keys() == {"ours", "exact", "hnsw_500", "hnsw_1000"}
+    assert found.keys() == {"ours", "exact", "hnsw_500", "hnsw_1000", "usearch_500", "usearch_1000"}
     assert (found["exact"]["recall_500"], found["exact"]["fewest"]) == (1.0, COUNT)
     assert found["ours"]["recall_500"] > 0.99
     assert found["ours"]["memory_mib"] < found["exact"]["memory_mib"] + 1
