@@ -25,7 +25,7 @@ def explain_by_vectors(snapshot: Snapshot, history: Ints, kinds: Ints) -> Explai
 
     def explain(item: int) -> list[str]:
         nearest = int(np.argmax(vectors @ snapshot.vectors[item]))
-        return [_because(snapshot, int(history[nearest]), int(kinds[nearest]))]
+        return [_because(snapshot, int(history[nearest]), int(kinds[nearest]), item)]
 
     return explain
 
@@ -36,13 +36,13 @@ def explain_by_neighbours(snapshot: Snapshot, history: Ints, kinds: Ints) -> Exp
     def explain(item: int) -> list[str]:
         given = np.where(snapshot.neighbours[history] == item, snapshot.scores[history], 0).sum(axis=1)
         strongest = int(np.argmax(given * recency(len(history))))
-        return [_because(snapshot, int(history[strongest]), int(kinds[strongest]))]
+        return [_because(snapshot, int(history[strongest]), int(kinds[strongest]), item)]
 
     return explain
 
 
-def _because(snapshot: Snapshot, position: int, kind: int) -> str:
-    title = snapshot.titles[position]
+def _because(snapshot: Snapshot, position: int, kind: int, item: int) -> str:
+    title = "it" if position == item else snapshot.titles[position]
     if kind == CARTED_KIND:
         return f"because you added {title}"
     if kind == SESSION_KIND:

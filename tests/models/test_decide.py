@@ -148,6 +148,8 @@ def test_reasons_name_the_nearest_item_and_how_it_is_known():
         "c": ["because you looked at Mug a"],  # 60° from both: the newer one
         "d": ["because you chose Mug e before"],
     }
+    [again] = [r for r in ask(Shopper(session_items=["a"], consent_granted=True)).results if r.item_id == "a"]
+    assert again.reasons == ["because you looked at it"]
 
 
 def test_only_what_is_in_stock_and_not_excluded():
