@@ -67,7 +67,7 @@ def decide(served: Served, shopper: Shopper, name: PlacementName, count: int, at
     wanted = max(0, min(count, page.placement.max_count))
     allowed = np.ones(len(served.snapshot.ids), bool)
     for _, rows in kept_back(served, shopper, page):
-        allowed[rows] = False
+        _take_away(allowed, rows)
     less = served.snapshot.rows_of(shopper.less_items if shopper.consent_granted else ())
     wishes = Wishes(shopper.campaign, less)
     pooled = max(wanted, POOL) if page.arranges(wishes) else wanted
@@ -99,10 +99,18 @@ def withheld_counts(served: Served, shopper: Shopper, page: Page) -> dict[str, i
     counts: dict[str, int] = {}
     for why, rows in kept_back(served, shopper, page):
         before = int(allowed.sum())
-        allowed[rows] = False
+        _take_away(allowed, rows)
         if left := before - int(allowed.sum()):
             counts[why] = counts.get(why, 0) + left
     return counts
+
+
+def _take_away(allowed: Mask, rows: Rows) -> None:
+    if rows.dtype == np.bool_:
+        # `allowed[rows] = False` takes thirty times as long: a millisecond for half a million items.
+        np.greater(allowed, rows, out=allowed)
+    else:
+        allowed[rows] = False
 
 
 Tier = tuple[Ranking, Scored]
