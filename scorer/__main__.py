@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 from contextlib import suppress
+from dataclasses import replace
 
 from granian.constants import Interfaces
 from granian.server.embed import Server
@@ -44,7 +45,7 @@ async def serve(settings: Settings, *, beside_others: bool) -> None:
     stopping = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stopping.set)
-    async with running(Options.of(settings)) as service:
+    async with running(replace(Options.of(settings), among_workers=beside_others)) as service:
         if beside_others:
             await _until_ready(service, stopping)
         if not stopping.is_set():

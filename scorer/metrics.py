@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import AbstractContextManager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
-
-from scorer.workers import METRICS
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 BUCKETS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -17,7 +14,9 @@ BUCKETS = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.03, 0.05, 0
 class Metrics:
     """The counters of one service; each service has a registry of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, shared: bool = False) -> None:
+        """`shared`: this process is one of several workers, and its counters lie where prometheus-client's variable says."""
+        self._shared = shared
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         self.requests = self._counter(
@@ -85,7 +84,7 @@ class Metrics:
         """Say which snapshot serves from now on."""
         if self._serving is not None:
             self.snapshot.labels(*self._serving).set(0)
-            if METRICS not in os.environ:
+            if not self._shared:
                 # From the files of several processes nothing can be removed.
                 self.snapshot.remove(*self._serving)
         self._serving = (version, model_version, kind)
@@ -93,7 +92,7 @@ class Metrics:
 
     def page(self) -> bytes:
         """The text that Prometheus scrapes: of several workers the sums, gauges of each."""
-        if METRICS not in os.environ:
+        if not self._shared:
             return generate_latest(self.registry)
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]

@@ -46,6 +46,7 @@ class Options:
     redis_budget_seconds: float = READ_BUDGET_SECONDS
     delivery_seconds: float = 5.0
     decisions_queued: int = DECISIONS_QUEUED
+    among_workers: bool = False
 
     @classmethod
     def of(cls, settings: Settings) -> Options:
@@ -98,7 +99,7 @@ async def running(options: Options) -> AsyncIterator[Service]:
     Raises:
         PolicyError: the policy cannot be used.
     """
-    metrics = Metrics()
+    metrics = Metrics(shared=options.among_workers)
     policies = Policies(options.policy, metrics)
     catalog = CatalogFollower(options.kafka_bootstrap, options.clock, metrics)
     trends = TrendFollower(options.kafka_bootstrap, options.clock, metrics)

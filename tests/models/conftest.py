@@ -63,7 +63,7 @@ def write_lake(
     _write(settings.lake, "gold_training_examples", pa.Table.from_pylist(rows, EXAMPLES))
     _write(settings.lake, "gold_item_features", items)
     _write(settings.lake, "gold_user_features", _users())
-    _write(settings.lake, "gold_label_rows", _labels(rows))
+    _write(settings.lake, "gold_label_rows", _labels(cut))
     _write(settings.lake, "gold_consent", _consent(cut))
 
 
@@ -97,34 +97,43 @@ def _examples(chance: random.Random, cut: date, days: int, sessions_a_day: int) 
                 }
 
 
-def _country(chain: int) -> str | None:
-    """Twelve shoppers of France, three of Norway."""
-    return "France" if chain < 12 else "Norway" if chain < 15 else None
+ADDED = {
+    "France": {item(18, 9): range(3, 12), item(19, 9): range(3), item(17, 9): range(2, 5)},
+    "Norway": {item(18, 9): range(12, 15)},
+    None: {item(16, 9): range(20, 30)},
+}
+"""Which visitors added what, from where."""
 
 
-def _labels(rows: Sequence[dict]) -> pa.Table:
-    shoppers = [row["user_id"] for row in rows]
-    return pa.table(
+def _labels(cut: date) -> pa.Table:
+    rows = [
         {
-            "shopper_id": [f"user:{user}" for user in shoppers],
-            "label_item_id": [row["label_item_id"] for row in rows],
-            "context_country": pa.array([_country(int(user[1:])) for user in shoppers], pa.string()),
-            "event_on": [row["event_timestamp"].date() for row in rows],
+            "shopper_id": f"visitor:v{visitor}",
+            "visitor_id": f"v{visitor}",
+            "linked_user_id": "u01" if visitor == 1 else None,
+            "label_item_id": added,
+            "context_country": country,
+            "event_on": cut,
         }
-    )
+        for country, items in ADDED.items()
+        for added, visitors in items.items()
+        for visitor in visitors
+    ]
+    return pa.Table.from_pylist(rows)
 
 
 def _consent(cut: date) -> pa.Table:
-    """All grant, but who walks the most popular chain."""
-    states = ["denied", *["granted"] * (CHAINS - 1)]
+    """All grant, but visitor v0 by the device, and v1 by a later choice of the user."""
+    states = {f"visitor:v{n}": (1, "denied" if n == 0 else "granted") for n in range(30)}
+    states |= {f"user:u{chain:02}": (2, "denied" if chain == 1 else "granted") for chain in range(CHAINS)}
     return pa.table(
         {
-            "shopper_id": [f"user:u{chain:02}" for chain in range(CHAINS)],
+            "shopper_id": list(states),
             "consent_state": [
-                state_of({**{f"consent_{purpose}": state for purpose in PURPOSES}, "consent_changed_at": 1})
-                for state in states
+                state_of({**{f"consent_{purpose}": state for purpose in PURPOSES}, "consent_changed_at": at})
+                for at, state in states.values()
             ],
-            "cut_on": [cut] * CHAINS,
+            "cut_on": [cut] * len(states),
         }
     )
 

@@ -14,6 +14,8 @@ import pytest
 
 from contracts.settings import Settings
 from models.__main__ import main
+from models.catalog import read_catalog_at
+from models.cohorts import read_cohorts
 from models.decide.artifacts import current_version, open_served, open_snapshot
 from models.decide.decide import decide
 from models.decide.shopper import Shopper
@@ -79,15 +81,15 @@ def test_a_new_item_stands_beside_its_namesake(published: Settings):
     assert item(3, 4) in [at.ids[row] for row in nearest]
 
 
-def test_a_country_of_few_shoppers_has_no_list_and_who_does_not_grant_is_not_counted(published: Settings):
-    at = _snapshot(published)
-    assert list(at.cohorts.names) == ["France"]
-    listed = at.cohorts.named("France")
+def test_a_country_s_list_counts_many_who_grant_and_a_country_of_few_has_none(published: Settings):
+    assert list(_snapshot(published).cohorts.names) == ["France"]
+    catalog = read_catalog_at(published, CUT)
+    nothing_else = replace(catalog, carts_30d=np.zeros_like(catalog.carts_30d))
+    listed = read_cohorts(published, nothing_else, CUT).named("France")
     assert listed is not None
-    # The most popular chain is that of the shopper who denies.
-    assert at.ids[at.by_popularity[0]].startswith("c00")
-    assert 0 < int(at.ids[listed.items[0]][1:3]) < 12
-    assert (listed.scores[:-1] >= listed.scores[1:]).all()
+    # Nine shoppers, three; and of the third item's three two deny, one by the device, one as a user.
+    told = [catalog.ids[row] for row, score in zip(listed.items, listed.scores, strict=True) if score > 0]
+    assert told == [item(18, 9), item(17, 9)]
 
 
 def test_the_snapshot_answers_with_what_follows_in_the_chain(published: Settings):
