@@ -76,6 +76,7 @@ def through(run: Run) -> Run:
     return run
 
 
+@pytest.mark.long
 def test_a_range_equals_its_single_days_and_a_rerun_changes_nothing(
     shop: Callable[[str], NewRun], tmp_path: Path
 ) -> None:
