@@ -143,7 +143,8 @@ def _ask(broken: Broken, seen: list[Seen], failed: list[str], stop: threading.Ev
 
 def violations(sent: Sequence[Update], seen: Sequence[Seen]) -> int:
     """Items that an answer shows, leaves out or prices as no update said which it may know: the newest that it says to have passed,
-    and those sent since before it was given.
+    and those sent since before it was given. Stock is read when the answer is decided and prices when it is written, so that each may be of another
+    of these.
     """
     states: Mapping[str, list[Update]] = defaultdict(list)
     for update in sorted(sent, key=lambda one: one.offset):
@@ -156,9 +157,8 @@ def violations(sent: Sequence[Update], seen: Sequence[Seen]) -> int:
             if passed:
                 known = [said[passed - 1], *(one for one in said[passed:] if one.sent < answer.at)]
                 price = answer.shown.get(item)
-                found += not any(
-                    one.in_stock == (price is not None) and price in (None, one.price) for one in known
-                )
+                stocked = any(one.in_stock == (price is not None) for one in known)
+                found += not (stocked and (price is None or any(price == one.price for one in known)))
     return found
 
 
