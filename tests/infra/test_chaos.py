@@ -70,6 +70,10 @@ def test_an_answer_is_held_against_what_it_had_passed() -> None:
     assert violations(sent, [Seen(6.0, [2, 0], {"a": "1.00", "c": "9.00"})]) == 0
     assert violations(sent, [Seen(6.0, [2, 0], {"a": "0.50"})]) == 1  # at its earlier price
     assert violations(sent, [Seen(6.0, [2, 0], {}, ["a"])]) == 1  # left out though it is back
+    # Shown as an earlier update said, priced as one that came while the answer was made; not as one that came after it.
+    sold = [update(0, "d", in_stock=True), update(1, "d", in_stock=False, sent=5.0)]
+    assert violations(sold, [Seen(6.0, [1, 0], {"d": "0.50"})]) == 0
+    assert violations(sold, [Seen(4.0, [1, 0], {"d": "0.50"})]) == 1
 
 
 def test_an_effect_is_the_first_answer_that_had_passed() -> None:
