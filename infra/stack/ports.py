@@ -24,6 +24,16 @@ def all_free(host: str, ports: Iterable[int]) -> bool:
     return all(is_free(host, port) for port in ports)
 
 
+def listeners(port: int) -> list[psutil.Process]:
+    """The processes that listen on `port`: several may share it."""
+    pids = {
+        connection.pid
+        for connection in psutil.net_connections(kind="tcp")
+        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid
+    }
+    return [psutil.Process(pid) for pid in sorted(pids)]
+
+
 def owner(port: int) -> str:
     """Who listens on `port`, for a message: name and pid, or that it cannot be seen."""
     try:

@@ -19,6 +19,7 @@ import pytest
 from contracts.clock import set_replay_clock
 from contracts.settings import ROOT, Settings
 from infra.stack import LocalStack
+from infra.stack.ports import listeners
 from scorer.client import Client, ScorerError
 from scorer.wire import RankRequest, RecommendRequest
 from tests.scorer.kit import NOW, publish, snapshot, unique, until, wire_event
@@ -110,13 +111,7 @@ def answered(settings: Settings) -> float:
 
 
 def listening(settings: Settings) -> list[psutil.Process]:
-    port = settings.port("scorer")
-    found = {
-        one.pid
-        for one in psutil.net_connections("tcp")
-        if one.status == psutil.CONN_LISTEN and one.laddr.port == port and one.pid is not None
-    }
-    return [psutil.Process(pid) for pid in sorted(found)]
+    return listeners(settings.port("scorer"))
 
 
 def speak(url: str) -> None:

@@ -16,6 +16,7 @@ import psutil
 from contracts.settings import ROOT, Settings
 from infra.bench.scorer.shoppers import BenchError
 from infra.stack import LocalStack
+from infra.stack.ports import listeners
 
 ONE_CLIENT_RATE, MANY = 20.0, 8
 STAGES = ("rows", "derive", "decide", "record")
@@ -102,20 +103,16 @@ def wait_for_version(own: Settings, version: str) -> None:
 
 def warm_up(asked: Asked) -> None:
     """What is loaded at the first request is not measured."""
-    asked.open_loop(20.0, 3, 2)
+    asked.open_loop(ONE_CLIENT_RATE, 3, 2)
 
 
 def workers(own: Settings) -> list[psutil.Process]:
     """The processes that listen on the scorer's port."""
     port = own.port("scorer")
-    found = {
-        one.pid
-        for one in psutil.net_connections("tcp")
-        if one.status == psutil.CONN_LISTEN and one.laddr.port == port and one.pid is not None
-    }
+    found = listeners(port)
     if not found:
         raise BenchError(f"nothing listens on port {port}")
-    return [psutil.Process(pid) for pid in sorted(found)]
+    return found
 
 
 def cpu_seconds(own: Settings) -> float:
