@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
@@ -93,9 +94,9 @@ def install(app: FastAPI, service: Service) -> None:
         call.row(item)
         if said.get("how") == "add":
             await shop.tell(call, "add_to_cart", [item])
-            return _to("/shop/cart", visit.carrying([item, *visit.cart]))
+            return call.to("/shop/cart", visit.carrying([item, *visit.cart]))
         await shop.tell(call, "remove_from_cart", [item])
-        return _to("/shop/cart", visit.carrying([one for one in visit.cart if one != item]))
+        return call.to("/shop/cart", visit.carrying([one for one in visit.cart if one != item]))
 
     @app.post("/shop/buy", include_in_schema=False)
     async def buy(request: Request) -> Response:
@@ -103,7 +104,7 @@ def install(app: FastAPI, service: Service) -> None:
         bought = [str(call.served.snapshot.ids[row]) for row in call.cart]
         if bought:
             await shop.tell(call, "purchase", bought)
-        return _to("/shop/thanks", call.visit.carrying([]))
+        return call.to("/shop/thanks", call.visit.carrying([]))
 
     @app.post("/shop/consent", include_in_schema=False)
     async def consent(request: Request) -> Response:
@@ -113,14 +114,14 @@ def install(app: FastAPI, service: Service) -> None:
             raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, detail)
         call = replace(call, visit=call.visit.choosing(choice, service.recommender.clock))
         await shop.tell(call, "consent_update", [])
-        return _to("/shop", call.visit)
+        return call.to("/shop", call.visit)
 
     @app.post("/shop/prefer", include_in_schema=False)
     async def prefer(request: Request) -> Response:
         call, said = _Call.of(request, service), await _form(request)
         preference = {"action": said.get("action"), "scope": "item", "value": said.get("value", "all")}
         await shop.tell(call, "preference_set", [], preference=preference)
-        return _to("/shop", call.visit)
+        return call.to("/shop", call.visit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,7 @@ class _Call:
     visit: Visit
     served: Served
     part: str
+    cookies: Mapping[str, str]
 
     @classmethod
     def of(cls, request: Request, service: Service) -> Self:
@@ -140,11 +142,18 @@ class _Call:
         if serving is None:
             raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, "nothing was published yet")
         part = request.query_params.get("part", "")
-        return cls(Visit.of(request, service.recommender.clock), serving, part if part in PARTS else "")
+        visit = Visit.of(request, service.recommender.clock)
+        return cls(visit, serving, part if part in PARTS else "", request.cookies)
 
     @property
     def cart(self) -> list[int]:
         return list(map(int, self.served.snapshot.rows_of(self.visit.cart)))
+
+    def to(self, path: str, visit: Visit) -> Response:
+        """Send the browser on, with the visit as it is now."""
+        response = RedirectResponse(path, HTTPStatus.SEE_OTHER)
+        visit.keep(response, self.cookies)
+        return response
 
     def row(self, item: str) -> int:
         row = self.served.snapshot.index.get(item)
@@ -224,7 +233,7 @@ class _Shop:
             **more,
         )
         response = HTMLResponse(html)
-        call.visit.keep(response)
+        call.visit.keep(response, call.cookies)
         return response
 
 
@@ -236,9 +245,3 @@ async def _form(request: Request) -> dict[str, str]:
         else b""
     )
     return {name: values[-1] for name, values in parse_qs(body.decode(errors="replace")).items()}
-
-
-def _to(path: str, visit: Visit) -> Response:
-    response = RedirectResponse(path, HTTPStatus.SEE_OTHER)
-    visit.keep(response)
-    return response

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Self
@@ -49,15 +49,17 @@ class Visit:
             tuple(item for item in said("cart").split("\n") if _id(item))[:MOST_CARTED],
         )
 
-    def keep(self, response: Response) -> None:
-        """Say it to the browser."""
+    def keep(self, response: Response, told: Mapping[str, str]) -> None:
+        """Say to the browser what its cookies do not: an answer that repeats them would undo a click made while it was on its way."""
         for name, value in {
             "visitor": self.visitor_id,
             "session": self.session_id,
             "consent": f"{self.consent} {self.consent_at}",
             "cart": "\n".join(self.cart),
         }.items():
-            response.set_cookie(COOKIE.format(name=name), quote(value), httponly=True, samesite="strict")
+            cookie = COOKIE.format(name=name)
+            if told.get(cookie, "") != quote(value):
+                response.set_cookie(cookie, quote(value), httponly=True, samesite="strict")
 
     def choosing(self, consent: str, clock: Clock) -> Visit:
         """After a choice about personalization."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -66,6 +67,17 @@ def test_a_look_a_cart_and_a_purchase_change_what_is_shown(page: Page) -> None:
     # What was bought is not recommended.
     expect(page.locator("#panel")).to_contain_text("buying")
     assert "Title a" not in titles(page)
+
+
+def test_an_answer_that_was_on_its_way_leaves_a_click_alone(shop: Settings) -> None:
+    """What a page asks for in the background may come after the click that ended the page."""
+    with httpx.Client(base_url=shop.scorer_url, follow_redirects=True) as browser:
+        browser.get("/shop")
+        browser.post("/shop/cart", data={"item": "a", "how": "add"})
+        late = dict(browser.cookies)
+        browser.post("/shop/buy")
+        assert "Cart (0)" in browser.get("/shop").text
+    assert "set-cookie" not in httpx.get(f"{shop.scorer_url}/shop/cart?part=peek", cookies=late).headers
 
 
 def test_the_keyboard_alone_searches_and_says_less_of_it_and_forgets(page: Page) -> None:
