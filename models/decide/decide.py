@@ -275,20 +275,19 @@ def _unwanted(served: Served, wanted: Wanted) -> Iterator[tuple[str, Rows]]:
 
 
 def _parts(tiers: Sequence[Tier], pool: Pool, pick: Pick) -> Mapping[str, float]:
-    ranking, found = tiers[pool.tiers[pick.at]]
-    item = int(pool.items[pick.at])
+    ranking, _ = tiers[pool.tiers[pick.at]]
     if ranking.parts is None:
-        return {ranking.source: float(found.scores[found.items == item][0])}
-    made: Mapping[str, float] = ranking.parts(item)
+        return {ranking.source: float(pool.scores[pick.at])}
+    made: Mapping[str, float] = ranking.parts(int(pool.items[pick.at]))
     return made
 
 
 def _result(snapshot: Snapshot, tiers: Sequence[Tier], pool: Pool, pick: Pick) -> Result:
     item = int(pool.items[pick.at])
-    ranking, found = tiers[pool.tiers[pick.at]]
+    ranking, _ = tiers[pool.tiers[pick.at]]
     return Result(
         item_id=snapshot.ids[item],
-        score=float(found.scores[found.items == item][0]),
+        score=float(pool.scores[pick.at]),
         source=ranking.source,
         reasons=ranking.explain(item),
         rules=pick.rules,

@@ -75,7 +75,8 @@ def facts(columns: Columns, count: int) -> Floats:
     given = np.array([columns.get(name) or nothing for name in NUMBERS], np.float64).reshape(
         len(NUMBERS), count
     )
-    known, numbers = ~np.isnan(given), np.nan_to_num(given)
+    known = np.isfinite(given)
+    numbers = np.where(known, given, 0)
     angles = 2 * np.pi * numbers[: len(CYCLES)] / LENGTHS
     clock = np.stack([np.sin(angles), np.cos(angles)], axis=1) * known[: len(CYCLES), None]
     amounts = np.log1p(np.maximum(numbers, 0)) / 4

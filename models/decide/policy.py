@@ -73,28 +73,23 @@ class Rulebook:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Candidates, each once: rows int32[n], their value float32[n], and of which tier each is, int32[n]."""
+    """Candidates, each once: rows int32[n], their score float32[n] in their tier, int32[n], and their value float32[n] in the list."""
 
     items: Ints
+    scores: Floats
     values: Floats
     tiers: Ints
 
     @classmethod
     def of(cls, tiers: Sequence[tuple[Ints, Floats]]) -> Self:
         """Of candidates and scores tier by tier, the most important first; one that is in two counts in the first."""
-        items, values, numbers = [], [], []
-        known: set[int] = set()
-        for number, (rows, scores) in enumerate(tiers):
-            new = np.array([row not in known for row in rows.tolist()], bool)
-            known.update(rows.tolist())
-            items.append(rows[new])
-            values.append(_from_0_to_1(scores[new]) - np.float32(number))
-            numbers.append(np.full(int(new.sum()), number, np.int32))
-        return cls(
-            np.concatenate([np.empty(0, np.int32), *items]),
-            np.concatenate([np.empty(0, np.float32), *values]),
-            np.concatenate([np.empty(0, np.int32), *numbers]),
-        )
+        items, scores, values, numbers = (np.empty(0, kind) for kind in ("i4", "f4", "f4", "i4"))
+        for number, (rows, given) in enumerate(tiers):
+            new = np.isin(rows, items, invert=True) if number else np.ones(len(rows), bool)
+            items, scores = np.concatenate([items, rows[new]]), np.concatenate([scores, given[new]])
+            values = np.concatenate([values, _from_0_to_1(given[new]) - np.float32(number)])
+            numbers = np.concatenate([numbers, np.full(int(new.sum()), number, np.int32)])
+        return cls(items, scores, values, numbers)
 
 
 @dataclass(frozen=True, slots=True)

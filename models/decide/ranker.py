@@ -72,6 +72,8 @@ PRIOR = 12.0
 """What a point of the blend counts before any tree has spoken, in the trees' measure: they are learned as a correction of its order."""
 LOOKED_AT = 20
 """Slots that a candidate is held against, the newest."""
+NO_SLOT = -2
+"""A code that no item has: what is of no kind is like nothing."""
 USER_PRICE = OF_USER.start + 1 + USER_AMOUNTS.index("user_price_level_minor")
 
 
@@ -108,7 +110,10 @@ def pool_of(blended: Scored, new: Scored, count: int = POOL) -> Ints:
     Args:
         blended: of all candidates, the new ones among them; rows that ascend.
     """
-    asked = np.union1d(blended.best(max(count, POOL)).items, new.best(NEWEST).items)
+    best = blended.best(max(count, POOL))
+    if not len(new):
+        return best.items
+    asked = np.union1d(best.items, new.best(NEWEST).items)
     return Scored(asked, blended.scores[np.searchsorted(blended.items, asked)]).best(len(asked)).items
 
 
@@ -175,7 +180,9 @@ def _of_slots(items: Items, question: Question, candidates: Ints) -> Sequence[An
     filled = question.positions >= 0
     known, kinds = question.positions[filled], question.kinds[filled]
     visit = of_session(kinds)
-    same = candidates[:, None] == known[None, :]
+    same = (candidates[:, None] == known[None, :]).astype(np.float32)
+    counted = np.stack([np.ones(len(known), np.float32), recency(len(known)), visit.astype(np.float32)])
+    times, lately, in_visit = counted @ same.T
     newest = known[:LOOKED_AT]
     weights = recency(len(newest))
     share = weights / max(float(weights.sum()), 1e-9)
@@ -190,9 +197,9 @@ def _of_slots(items: Items, question: Question, candidates: Ints) -> Sequence[An
     return (
         len(known),
         int(visit.sum()),
-        same.sum(axis=1),
-        (same * recency(len(known))).sum(axis=1),
-        (same & visit).any(axis=1),
+        times,
+        lately,
+        in_visit > 0,
         *like,
         *(_share_alike(codes, candidates, newest, share) for codes in _codes(items)),
         price,
@@ -208,8 +215,8 @@ def _codes(items: Items) -> tuple[Ints, Ints, Ints]:
 
 def _share_alike(codes: Ints, candidates: Ints, newest: Ints, share: Floats) -> Any:
     """float32[n]: how much of the newest slots is of the candidate's own kind."""
-    of, slots = codes[candidates], codes[newest]
-    return ((of[:, None] == slots[None, :]) & (of[:, None] >= 0)) @ share
+    slots = np.where(codes[newest] < 0, NO_SLOT, codes[newest])
+    return (codes[candidates][:, None] == slots[None, :]).astype(np.float32) @ share
 
 
 def _departments(categories: Coded) -> Ints:

@@ -109,6 +109,8 @@ class Snapshot:
 
     def below(self, categories: Collection[str]) -> npt.NDArray[np.int32]:
         """Positions int32 of the items in one of these categories (paths), or in one below it; they ascend."""
+        if not categories:
+            return np.empty(0, np.int32)
         found = [
             positions
             for path, positions in self.by_category.items()

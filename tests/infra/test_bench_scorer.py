@@ -14,6 +14,7 @@ from contracts.features import CONSENT, SESSION, USER
 from contracts.online import decode_row, fields_of
 from infra.bench.features.shoppers import AT
 from infra.bench.scorer import catalog, run, server, shoppers
+from infra.bench.scorer.plan import Plan
 from models.decide.artifacts import current_version, open_served
 from models.decide.decide import decide
 from scorer.shopper import keys_of, known
@@ -49,20 +50,32 @@ def test_the_time_of_a_stage_is_that_between_two_looks() -> None:
     assert server.per_stage(before, after) == {"rows": 5.0, "derive": 0.0, "decide": 20.0, "record": 1.0}
 
 
-@pytest.mark.parametrize("failed", [None, "one_client", "at_70_percent", "swap", "by two"])
+@pytest.mark.parametrize(
+    "failed", [None, "turn 0", "the tutorial's, turn 0", "50 items by 2", "swap to 50 items"]
+)
 def test_a_failed_request_is_a_broken_promise(failed: str | None) -> None:
-    measured: dict[str, Any] = {"one_client": leg(), "at_70_percent": leg(), "turns": [leg()]}
-    measured["tutorial"] = {"turns": [leg()]}
-    growth = [
-        {"items": 50_000, "workers": 1, "non_2xx": 0, "swap": leg()},
-        {"items": 50_000, "workers": 2, "non_2xx": 0},
-    ]
-    if failed == "swap":
-        growth[0]["swap"]["non_2xx"] = 2
-    elif failed == "by two":
-        growth[1]["non_2xx"] = 2
-    elif failed:
-        measured[failed]["non_2xx"] = 2
-    assert [text.split(":")[1].strip() for text in run.broken(measured, growth)] == (
-        ["2 requests failed"] if failed else []
-    )
+    turn, theirs, swap, two = leg(), leg(), leg(), leg(items=50, workers=2)
+    asked = {
+        "turn 0": turn, "the tutorial's, turn 0": theirs, "swap to 50 items": swap, "50 items by 2": two,
+    }  # fmt: skip
+    if failed:
+        asked[failed]["non_2xx"] = 2
+    beside = {"turns": [turn], "tutorial": {"turns": [theirs]}}
+    legs = [leg(items=50, workers=1, swap=swap), two]
+    assert run.broken(beside, legs) == ([f"{failed}: 2 requests failed"] if failed else [])
+
+
+def test_capacity_is_of_as_many_workers_as_answer_most_and_latency_of_one() -> None:
+    def of(items: int, workers: int, rps: float) -> dict[str, Any]:
+        busy = leg(p99_ms=10.0 * workers)
+        return leg(
+            items=items, workers=workers, capacity_rps=rps, one_client=leg(p99_ms=float(workers)), at_70_percent=busy,
+            stages_ms={}, memory_mib={}, cpu_seconds_per_million=workers,
+        )  # fmt: skip
+
+    plan = Plan(items=500, growth=(50,))
+    legs = [of(500, 1, 100.0), of(500, 2, 150.0), of(50, 1, 300.0), of(50, 2, 400.0)]
+    told = run.report_of(plan, {"turns": [], "tutorial": {"turns": []}}, legs, 1.0)
+    assert (told["one_client"]["p99_ms"], told["cpu_seconds_per_million"]) == (1.0, 1)
+    assert (told["capacity_rps"], told["workers"], told["at_70_percent"]["p99_ms"]) == (150.0, 2, 20.0)
+    assert told["broken"] == []

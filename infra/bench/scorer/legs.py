@@ -1,4 +1,4 @@
-"""The scorer at other sizes of the catalog, by one worker and by two."""
+"""The scorer at one size of the catalog after the other, by one worker and by two."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ from infra.bench.scorer.server import (
     MANY,
     ONE_CLIENT_RATE,
     Asked,
+    cpu_seconds,
     memory,
+    per_stage,
     ready_again,
+    stages,
     wait_for_version,
     wait_for_workers,
     warm_up,
@@ -26,11 +29,12 @@ from infra.stack import LocalStack
 
 SWAP_SECONDS = 120.0
 WORKERS = 2
+SHARE, CONNECTIONS = 0.7, 24
 
 
 def grown(own: Settings, plan: Plan, items: int, bodies: Path, progress: Progress) -> dict[str, Any]:
     """One worker after a catalog of another size was swapped in while it was asked."""
-    asked = Asked(own, own.port("scorer"), "/v1/placements/product:recommend", bodies)
+    asked = of_product(own, bodies)
     with progress.step(f"items_{items}", f"{items:,} items"):
         with ThreadPoolExecutor(1) as pool:
             # The load begins first, so that every moment of the swap is asked in.
@@ -53,22 +57,35 @@ def by_two(own: Settings, plan: Plan, items: int, bodies: Path, progress: Progre
     with progress.step(f"items_{items}_workers_{WORKERS}", f"{items:,} items by {WORKERS} workers"):
         ready_s = ready_again(several, LocalStack(several))
         wait_for_workers(several)
-        asked = Asked(several, several.port("scorer"), "/v1/placements/product:recommend", bodies)
+        asked = of_product(several, bodies)
         warm_up(asked)
         leg = measured(several, plan, items, asked)
         ready_again(own, LocalStack(own))
     return {**leg, "ready_s": ready_s}
 
 
+def of_product(own: Settings, bodies: Path) -> Asked:
+    """The scorer, asked for the lists of products' pages."""
+    return Asked(own, own.port("scorer"), "/v1/placements/product:recommend", bodies)
+
+
 def measured(own: Settings, plan: Plan, items: int, asked: Asked) -> dict[str, Any]:
-    """One client, then as many requests as are answered."""
+    """One client, then as many requests as are answered, then 70 % of them."""
+    before = stages(own)
     one = asked.open_loop(ONE_CLIENT_RATE, plan.seconds, 1)
+    staged = per_stage(before, stages(own))
+    used = cpu_seconds(own)
     many = asked.closed_loop(plan.seconds, MANY)
+    used = cpu_seconds(own) - used
+    busy = asked.open_loop(SHARE * many["requests_per_second"], plan.seconds, CONNECTIONS)
     return {
         "items": items,
         "workers": own.scorer_workers,
         "one_client": one,
+        "stages_ms": staged,
         "capacity_rps": many["requests_per_second"],
-        "non_2xx": one["non_2xx"] + many["non_2xx"],
+        "at_70_percent": busy,
+        "cpu_seconds_per_million": round(used / many["count"] * 1e6),
         "memory_mib": memory(own),
+        "non_2xx": one["non_2xx"] + many["non_2xx"] + busy["non_2xx"],
     }
