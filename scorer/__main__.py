@@ -11,7 +11,7 @@ import logging.config
 import signal
 import socket
 import sys
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 
 from granian.constants import Interfaces
@@ -40,13 +40,19 @@ READY_SECONDS = 60.0
 """So long a worker waits until it listens; what it lacks by then it answers without."""
 
 
-async def serve(settings: Settings, *, beside_others: bool) -> None:
-    """Serve until SIGTERM or SIGINT; then nobody is sent here any more, requests under way end, and records are delivered."""
+async def serve(settings: Settings, parent: socket.socket | None = None) -> None:
+    """Serve until SIGTERM or SIGINT; then nobody is sent here any more, requests under way end, and records are delivered.
+
+    Args:
+        parent: a worker's line to the one that keeps it.
+    """
     stopping = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stopping.set)
-    async with running(replace(Options.of(settings), among_workers=beside_others)) as service:
-        if beside_others:
+    options = replace(Options.of(settings), among_workers=parent is not None)
+    async with running(options) as service, AsyncExitStack() as ends:
+        if parent is not None:
+            ends.callback(asyncio.create_task(workers.beat(parent)).cancel)
             await _until_ready(service, stopping)
         if not stopping.is_set():
             await _serve(settings, service, stopping)
@@ -111,13 +117,13 @@ def main() -> int:
     settings, worker = from_environment(), workers.WORKER in sys.argv
     try:
         if worker:
-            workers.end_with_the_parent()
+            asyncio.run(serve(settings, workers.end_with_the_parent()))
         else:
             port = taken(settings.host, settings.port("scorer"))
             if settings.scorer_workers > 1:
                 return workers.run(settings.scorer_workers, port)
             port.close()
-        asyncio.run(serve(settings, beside_others=worker))
+            asyncio.run(serve(settings))
     except BraidError as error:
         LOG.error(str(error))
         return workers.CANNOT_RUN if worker else 1

@@ -37,14 +37,6 @@ def listeners(port: int) -> list[psutil.Process]:
 def owner(port: int) -> str:
     """Who listens on `port`, for a message: name and pid, or that it cannot be seen."""
     try:
-        pids = {
-            connection.pid
-            for connection in psutil.net_connections(kind="tcp")
-            if connection.laddr and connection.laddr.port == port and connection.pid
-        }
-        return (
-            ", ".join(f"{psutil.Process(pid).name()} (pid {pid})" for pid in sorted(pids))
-            or "another process"
-        )
+        return ", ".join(f"{one.name()} (pid {one.pid})" for one in listeners(port)) or "another process"
     except psutil.Error:
         return "another process"

@@ -72,6 +72,9 @@ def test_several_workers_share_the_port_and_the_loss_of_one_costs_nothing(
         until(lambda: len(listening(own)) == 2)
         assert all(asked_anew(own) for _ in range(20))
         until(lambda: answered(own) == 60)
+        second.suspend()  # It hangs: it is not heard of, and what is asked of it waits.
+        until(lambda: not second.is_running() and len(listening(own)) == 2)
+        assert all(asked_anew(own) for _ in range(20))
         with started(own) as third:
             assert third.wait(60) == 1  # The port is taken, whatever becomes of a worker.
         process.send_signal(signal.SIGTERM)
