@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +11,7 @@ from typing import Any
 
 from contracts.errors import BraidError, GateError
 from contracts.logs import RoomLog
-from contracts.provenance import provenance
+from contracts.reports import provenance, write_report
 from contracts.settings import Settings, from_environment
 from models.errors import ModelsError
 
@@ -67,8 +66,7 @@ def run_train(arguments: argparse.Namespace, settings: Settings) -> None:
         "params": dict(training.params),
         "seconds": round(time.perf_counter() - started, 1),
     }
-    settings.reports.mkdir(parents=True, exist_ok=True)
-    (settings.reports / "train.json").write_text(json.dumps(report, indent=2) + "\n")
+    write_report(settings.reports / "train.json", report)
     log("trained", **report)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
+from contracts import reports
 from contracts.adapters.made_up import CONSENT, MADE_UP
 from contracts.clock import from_micros, to_rfc3339
 from contracts.errors import SourceError
@@ -88,12 +88,8 @@ def write_report(path: Path, found: Audit) -> None:
     Raises:
         SourceError: the file cannot be written.
     """
-    from contracts.provenance import provenance
-
-    text = json.dumps(provenance() | report_of(found), indent=2, ensure_ascii=False) + "\n"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        reports.write_report(path, reports.provenance() | report_of(found))
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror}") from error
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from contracts.errors import BraidError
+from contracts.reports import write_report
 from contracts.settings import Settings, from_environment
 from infra.bench.batch import Plan, run
 from infra.bench.features import command as features
@@ -30,20 +29,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BraidError as error:
         console.print(f"The bench stopped: {error}", style="bold red", highlight=False)
         return 1
-    path = write(settings, report, options.report)
+    path = settings.reports / options.report
+    write_report(path, report)
     options.show(console, report)
     console.print(f"{path}", highlight=False, soft_wrap=True)
     return 1 if report["broken"] else 0
-
-
-def write(settings: Settings, report: Mapping[str, Any], name: str) -> Path:
-    """Write the report, whole or not at all."""
-    path = settings.reports / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}")
-    fresh.write_text(json.dumps(report, indent=1, default=str) + "\n")
-    fresh.replace(path)
-    return path
 
 
 def run_batch(options: argparse.Namespace, settings: Settings, progress: Progress) -> dict[str, Any]:

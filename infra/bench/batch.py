@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from contracts.engines import DRIVER_HEAP, MASTER
-from contracts.provenance import provenance
+from contracts.reports import provenance
 from contracts.settings import PORTS, Settings
 from infra.bench import figures, shop, steps
 from infra.bench.meter import Cost

@@ -23,9 +23,8 @@ from rich.console import Console
 from rich.table import Table
 
 from contracts.errors import BraidError
-from contracts.provenance import provenance
+from contracts.reports import provenance, write_report
 from contracts.settings import PORTS, ROOT, TOPICS, Settings, from_environment
-from infra.bench.__main__ import write
 from infra.chaos import request_path
 from infra.chaos.check import Found, check, content
 from infra.chaos.killing import UNITS, Killed, Killer
@@ -65,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sections = {**report.get("made", {}), name: {**provenance(), "broken": made["broken"]}}
         everything = [promise for section in sections.values() for promise in section["broken"]]
         report = {**report, **made, "made": sections, "broken": everything}
-        write(settings, report, path.name)
+        write_report(path, report)
         tell(console, made)
     console.print(f"{path}", highlight=False, soft_wrap=True)
     return 1 if report["broken"] else 0

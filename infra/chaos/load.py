@@ -12,15 +12,15 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 
 from contracts.adapters.wire import Record
 from contracts.clock import to_rfc3339
+from contracts.reports import write_report
 from contracts.settings import from_environment
-from infra.load.figures import write_report
 from infra.publish import Sender
 from infra.simulator.live import LiveItem, LiveShop
 
@@ -94,7 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     load.send_again(float("inf"))
     load.sender.flush()
     produced = {f"{visitor}/{session}": count for (visitor, session), count in shop.produced.items()}
-    write_report(options.report, Sent(load.events, load.late, load.twice, round(seconds, 1), produced))
+    sent = Sent(load.events, load.late, load.twice, round(seconds, 1), produced)
+    write_report(options.report, asdict(sent))
     return 0
 
 

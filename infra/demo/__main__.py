@@ -14,7 +14,7 @@ from rich.console import Console
 from contracts.adapters.made_up import MADE_UP
 from contracts.clock import clear_replay_clock
 from contracts.errors import BraidError
-from contracts.provenance import provenance
+from contracts.reports import provenance
 from contracts.settings import Settings, from_environment
 from infra.airflow.client import DagRun
 from infra.demo import browser, load, model, replay, report, story

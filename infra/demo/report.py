@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import jinja2
 from rich.console import Console
 from rich.table import Table
 
+from contracts.reports import write_report
 from contracts.settings import Settings
 from infra.demo.story import Story, ids_of
 
@@ -81,8 +81,7 @@ def _compared(rows: dict[str, int]) -> str:
 
 def write(settings: Settings, report: Report, story: Story) -> Path:
     """Write `demo.json` and `demo.html`; return the page's path."""
-    settings.reports.mkdir(parents=True, exist_ok=True)
-    (settings.reports / "demo.json").write_text(json.dumps(report, indent=2, default=str) + "\n")
+    write_report(settings.reports / "demo.json", report)
     page = settings.reports / "demo.html"
     page.write_text(render(report, story, f"{settings.scorer_url}/shop"))
     return page

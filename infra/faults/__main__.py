@@ -7,7 +7,6 @@ application. Thirty clean days must raise no alarm, and the gates may cost a sma
 from __future__ import annotations
 
 import argparse
-import json
 import shutil
 import sys
 import time
@@ -18,7 +17,7 @@ from typing import Any
 
 from contracts.errors import BraidError
 from contracts.logs import RoomLog
-from contracts.provenance import provenance
+from contracts.reports import provenance, write_report
 from contracts.settings import ROOT, Settings, from_environment
 from infra.demo.plan import HOW_TO_GET_THE_DATA
 from infra.faults import cost, trial
@@ -108,9 +107,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log("faults_failed", level="error", error=str(error))
         return 1
     report |= {"broken": broken_promises(report), "seconds": round(time.perf_counter() - started, 1)}
-    settings.reports.mkdir(parents=True, exist_ok=True)
     path = settings.reports / "data-faults.json"
-    path.write_text(json.dumps(report, indent=1, default=str) + "\n")
+    write_report(path, report)
     shown = (
         "injected",
         "caught",

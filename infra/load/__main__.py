@@ -11,8 +11,8 @@ from pathlib import Path
 from contracts.errors import BraidError
 from contracts.logs import RoomLog
 from contracts.policy import PLACEMENTS
+from contracts.reports import write_report
 from contracts.settings import Settings, from_environment
-from infra.load.figures import write_report
 from infra.load.online import events_seen_reader, served_items
 from infra.load.requests import RequestLoad, RequestResult, live_bodies, run_requests
 from infra.load.stream import BurstResult, StreamLoad, StreamResult, run_burst, run_stream
@@ -37,8 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BraidError as error:
         log("load_failed", command=options.command, error=str(error))
         return 1
-    write_report(options.report, result)
-    log("loaded", command=options.command, **{k: v for k, v in asdict(result).items() if k != "produced"})
+    told = asdict(result)
+    write_report(options.report, told)
+    log("loaded", command=options.command, **{k: v for k, v in told.items() if k != "produced"})
     return 0
 
 

@@ -1,12 +1,9 @@
-"""Percentiles of what was measured, and the report file."""
+"""Percentiles of what was measured."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -27,11 +24,3 @@ def percentiles(seconds: Sequence[float]) -> Percentiles:
         return Percentiles(0, 0.0, 0.0, 0.0)
     p50, p99, most = (round(float(value) * 1000, 2) for value in np.percentile(seconds, (50, 99, 100)))
     return Percentiles(len(seconds), p50, p99, most)
-
-
-def write_report(path: Path, result: Any) -> None:
-    """Write a result dataclass as JSON, atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.write_text(json.dumps(asdict(result)) + "\n")
-    fresh.replace(path)

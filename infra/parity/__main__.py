@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from dataclasses import replace
 from datetime import timedelta
@@ -15,7 +14,7 @@ from contracts.clock import clear_replay_clock
 from contracts.cuts import days_between
 from contracts.errors import BraidError
 from contracts.features import SESSION, SHOPPER, USER
-from contracts.provenance import provenance
+from contracts.reports import provenance, write_report
 from contracts.settings import PORTS, TOPICS, Settings, from_environment
 from infra.clean import clean
 from infra.demo.process import run_step
@@ -67,8 +66,7 @@ def main() -> int:
         clear_replay_clock(own.clock_file)
         stack.down()
     path = settings.reports / "parity.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(figures, indent=1, default=str) + "\n")
+    write_report(path, figures)
     for line in figures["broken"]:
         console.print(f"BROKEN: {line}", style="bold red", highlight=False)
     console.print(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
 from contracts.errors import BraidError
 from contracts.logs import RoomLog
-from contracts.provenance import provenance
+from contracts.reports import provenance, write_report
 from contracts.settings import from_environment
 from models.errors import ModelsError
 
@@ -36,8 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BraidError as error:
         log("the bench stopped", error=str(error))
         return 1
-    settings.reports.mkdir(parents=True, exist_ok=True)
-    (settings.reports / REPORT).write_text(json.dumps(report, indent=1) + "\n")
+    write_report(settings.reports / REPORT, report)
     for promise in report["broken"]:
         log("broken", promise=promise)
     return 1 if report["broken"] else 0

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from contracts.provenance import provenance
+from contracts.reports import provenance, write_report
 from contracts.settings import Settings
 from models.errors import ModelsError
 from models.evaluation.cases import Dataset
@@ -149,11 +149,8 @@ def write_section(settings: Settings, file: str, name: str, section: dict[str, A
 
 def _write(settings: Settings, file: str, report: dict[str, Any]) -> None:
     """The report, whole or not at all, and its page."""
-    settings.reports.mkdir(parents=True, exist_ok=True)
     path = settings.reports / f"{file}.json"
-    fresh = path.with_name(f".{path.name}")
-    fresh.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
-    fresh.replace(path)
+    write_report(path, report)
     path.with_suffix(".html").write_text(page_of(report))
 
 

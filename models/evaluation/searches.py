@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from contracts.provenance import provenance
+from contracts.reports import provenance, write_report
 from contracts.settings import ROOT
 from models.evaluation.search import Budget
 
@@ -62,18 +62,12 @@ class Searches:
             made = provenance()
             told = {**search(), "commit": made["commit"]}
             known = json.loads(self.path.read_text()) if self.path.is_file() else {}
-            self._write({**known, key: told})
+            write_report(self.path, {**known, key: told})
             return told
         return known[key]
 
     def _plan(self) -> dict[str, Any]:
         return {"budget": asdict(self.budget), "asked": self.asked}
-
-    def _write(self, known: Mapping[str, Told]) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self.path.with_name(f".{self.path.name}")
-        fresh.write_text(json.dumps(known, indent=1, allow_nan=False) + "\n")
-        fresh.replace(self.path)
 
 
 def named(name: str, *arrays: npt.NDArray[Any]) -> str:

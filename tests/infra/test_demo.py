@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from contracts.provenance import provenance
+from contracts.reports import provenance
 from contracts.settings import Settings
 from infra.demo import report
 from infra.demo.counts import Losses, lost_and_duplicated

@@ -12,7 +12,7 @@ from typing import Any
 import feast
 
 from contracts.engines import MASTER
-from contracts.provenance import provenance
+from contracts.reports import provenance
 from contracts.settings import Settings
 from feature_repo.session import spark_session
 from infra.bench.batch import lake, redis_of

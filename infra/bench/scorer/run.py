@@ -26,7 +26,7 @@ from typing import Any
 import msgspec
 
 from contracts.clock import clear_replay_clock, set_replay_clock, to_micros
-from contracts.provenance import provenance
+from contracts.reports import provenance
 from contracts.settings import ROOT, TOPICS, Settings
 from infra.bench.batch import lake
 from infra.bench.features.shoppers import AT

@@ -17,7 +17,7 @@ import psutil
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from contracts.provenance import provenance
+from contracts.reports import provenance
 from contracts.settings import PORTS, ROOT, TOPICS, Settings
 from flink_jobs.job import JOB_NAME
 from flink_jobs.rest import Cluster

@@ -1,11 +1,15 @@
-"""What every report says of itself: commit, machine and time."""
+"""Reports: what each says of itself (commit, machine and time), and its file."""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 from contracts.settings import ROOT
 
@@ -20,3 +24,15 @@ def provenance() -> dict[str, str]:
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}",
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def write_report(path: Path, report: Mapping[str, Any]) -> None:
+    """Write it as JSON, whole or not at all.
+
+    Raises:
+        ValueError: a number is none, which JSON does not know.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}")
+    fresh.write_text(json.dumps(report, indent=1, default=str, ensure_ascii=False, allow_nan=False) + "\n")
+    fresh.replace(path)
