@@ -13,6 +13,7 @@ import heapq
 import logging
 import threading
 from collections.abc import Sequence
+from weakref import WeakSet
 
 import msgspec
 from confluent_kafka import Message
@@ -39,7 +40,7 @@ class CatalogFollower:
         self._states: dict[str, CatalogState] = {}
         self._later: list[tuple[int, int, CatalogState]] = []
         self._put = 0
-        self._shelf: Shelf | None = None
+        self._shelves: WeakSet[Shelf] = WeakSet()
         self._lock = threading.Lock()
         self._reader = TopicReader(bootstrap, TOPICS.catalog, self._take)
         self._reader.start()
@@ -55,9 +56,10 @@ class CatalogFollower:
         return self._reader.missing
 
     def stock(self, snapshot: Snapshot) -> Shelf:
-        """A shelf for a snapshot, with what is known; from now on it is kept up to date, and the one before no more."""
+        """A shelf for a snapshot, with what is known; from now on it is kept up to date as long as anybody holds it, beside the one that serves until it does."""
         with self._lock:
-            self._shelf = shelf = Shelf.of(snapshot, self._states.values())
+            shelf = Shelf.of(snapshot, self._states.values())
+            self._shelves.add(shelf)
             oldest = shelf.since - REMEMBERED_MICROS
             self._states = {n: state for n, state in self._states.items() if state.effective_time >= oldest}
         return shelf
@@ -95,7 +97,7 @@ class CatalogFollower:
             newer = held is None or state.effective_time >= held.effective_time
             if newer:
                 self._states[state.item_id] = state
-            shelved = newer and self._shelf is not None and self._shelf.put(state)
+            shelved = newer and sum(shelf.put(state) for shelf in self._shelves) > 0
         self._metrics.catalog_updates.labels("shelved" if shelved else "known").inc()
 
     def _put_due(self, now: int) -> None:

@@ -19,6 +19,7 @@ from contracts.events import FUTURE_TOLERANCE_MICROS
 from contracts.fields import Violation
 from contracts.rejections import Rejection
 from contracts.settings import TOPICS
+from scorer.breaker import Breaker
 from scorer.metrics import Metrics
 from scorer.outbox import Outbox, Record
 from scorer.problems import ProblemError
@@ -26,6 +27,8 @@ from scorer.wire import BrokenRule, EventsAnswer, EventStatus
 
 SOURCE = "http/v1/events"
 MAX_EVENTS = 1000
+SOME = 50
+"""So many events are judged in one go: a millisecond or two."""
 BATCH_FIELD = "events"
 BODY = msgspec.json.Decoder(list[msgspec.Raw] | dict[str, msgspec.Raw])
 BATCH = msgspec.json.Decoder(list[msgspec.Raw])
@@ -40,6 +43,7 @@ class Ingest:
     metrics: Metrics
     new_id: Callable[[], str]
     delivery_seconds: float
+    kafka: Breaker
 
     async def take(self, body: bytes) -> EventsAnswer:
         """One status per event; valid ones are in `events`, the others in `rejected_events`.
@@ -51,7 +55,12 @@ class Ingest:
         """
         raws = split(body)
         at, request_id = self.clock.now(), self.new_id()
-        verdicts = [admit_at_edge(raw, f"{request_id}/{n}", at) for n, raw in enumerate(raws)]
+        verdicts = []
+        for n, raw in enumerate(raws):
+            verdicts.append(admit_at_edge(raw, f"{request_id}/{n}", at))
+            if n % SOME == SOME - 1:
+                # Requests for lists run between: a thousand events at once would hold them up.
+                await asyncio.sleep(0)
         await self._deliver([record_of(verdict) for verdict in verdicts])
         answer = answer_of(verdicts)
         self.metrics.events.labels("accepted").inc(answer.accepted)
@@ -59,15 +68,26 @@ class Ingest:
         return answer
 
     async def _deliver(self, records: Sequence[Record]) -> None:
+        cause = await self._cause(records)
+        if cause is not None:
+            self.metrics.events.labels("failed").inc(len(records))
+            detail = f"Kafka did not take the events ({cause}); send them again"
+            raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, detail)
+
+    async def _cause(self, records: Sequence[Record]) -> str | None:
+        """Why Kafka does not have all of them; None where it has."""
+        if self.kafka.is_open:
+            return "it did not take the last ones, and is tried again"
         try:
             async with asyncio.timeout(self.delivery_seconds):
                 cause = await self.outbox.deliver(records)
         except TimeoutError:
             cause = f"no confirmation within {self.delivery_seconds:g} s"
-        if cause is not None:
-            self.metrics.events.labels("failed").inc(len(records))
-            detail = f"Kafka did not take the events ({cause}); send them again"
-            raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, detail)
+        if cause is None:
+            self.kafka.succeeded()
+        else:
+            self.kafka.failed()
+        return cause
 
 
 def split(body: bytes) -> list[bytes]:

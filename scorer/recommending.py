@@ -308,14 +308,15 @@ def _states(made: Made) -> FeatureStates:
 
 
 def _item(result: Result, serving: Served) -> RecommendedItem:
-    snapshot, shelf = serving.snapshot, serving.shelf
+    snapshot = serving.snapshot
     at = snapshot.index[result.item_id]
+    offer = serving.shelf.offer(at)
     return RecommendedItem(
         item_id=result.item_id,
         title=snapshot.titles[at],
-        price=f"{Decimal(int(shelf.price_minor[at])) / 100:.2f}",
-        currency=shelf.currency[at],
-        priced_at=to_rfc3339(from_micros(int(shelf.priced_at[at]))),
+        price=f"{Decimal(offer.price_minor) / 100:.2f}",
+        currency=offer.currency,
+        priced_at=to_rfc3339(from_micros(offer.since)),
         score=result.score,
         source=result.source,
         reasons=result.reasons,

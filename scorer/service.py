@@ -12,6 +12,7 @@ from pathlib import Path
 from contracts.clock import Clock
 from contracts.settings import Settings
 from scorer.admission import Admission
+from scorer.breaker import Breaker
 from scorer.catalog import CatalogFollower
 from scorer.ingest import Ingest
 from scorer.metrics import Metrics
@@ -25,6 +26,7 @@ from scorer.trends import TrendFollower
 EVENTS_QUEUED = 50_000
 DECISIONS_QUEUED = 100_000
 DECISION_DELIVERY_SECONDS = 120.0
+KAFKA_TRIAL_SECONDS = 1.0
 """Decisions outlast a restart of the broker; nobody waits for them."""
 REACH_SECONDS = 1.0
 
@@ -109,6 +111,11 @@ async def running(options: Options) -> AsyncIterator[Service]:
     store = FeatureStore(options.redis_url, options.project, metrics, options.redis_budget_seconds)
     events = Outbox(options.kafka_bootstrap, EVENTS_QUEUED, options.delivery_seconds)
     decisions = Outbox(options.kafka_bootstrap, options.decisions_queued, DECISION_DELIVERY_SECONDS)
+
+    async def reached() -> bool:
+        return await asyncio.to_thread(events.reach, KAFKA_TRIAL_SECONDS) is None
+
+    kafka = Breaker(reached)
     await follower.look()
     following = asyncio.create_task(follower.follow(), name="follow snapshots")
     try:
@@ -122,7 +129,7 @@ async def running(options: Options) -> AsyncIterator[Service]:
             Recommender(
                 store, follower, catalog, Admission(metrics), decisions, options.clock, metrics, new_id
             ),
-            Ingest(events, options.clock, metrics, new_id, options.delivery_seconds),
+            Ingest(events, options.clock, metrics, new_id, options.delivery_seconds, kafka),
             options.shop,
             asyncio.Event(),
         )
@@ -130,6 +137,7 @@ async def running(options: Options) -> AsyncIterator[Service]:
         following.cancel()
         await asyncio.gather(following, return_exceptions=True)
         await store.close()
+        await kafka.close()
         boxes = (events, decisions)
         await asyncio.gather(
             asyncio.to_thread(catalog.close),

@@ -32,7 +32,7 @@ WORKER = "--worker"
 METRICS = "PROMETHEUS_MULTIPROC_DIR"
 """Where the workers' counters lie, so that whichever is asked tells of all of them."""
 LOOK_SECONDS = 0.2
-STOP_SECONDS = 30.0
+STOP_SECONDS = 12.0
 BEAT_SECONDS, HUNG_SECONDS = 1.0, 10.0
 """How often a worker says that it runs, and after how long a silence it is taken to hang: its loop never waits a second for anything."""
 ENDED_WELL = {0, -signal.SIGTERM}
@@ -41,11 +41,11 @@ CANNOT_RUN = os.EX_CONFIG
 
 @dataclass(slots=True)
 class Worker:
-    """One process, the parent's end of their line, and when it last said that it runs; None before it has for the first time."""
+    """One process, the parent's end of their line, and for how many looks it has been silent; None before it has said anything."""
 
     process: subprocess.Popen[bytes]
     line: socket.socket
-    heard_at: float | None = None
+    silent: int | None = None
 
     @classmethod
     def started(cls, folder: str) -> Worker:
@@ -59,13 +59,16 @@ class Worker:
 
     def end_if_hung(self) -> None:
         """Kill it after too long a silence: it would keep the connections that the kernel hands to it."""
+        if self.silent is not None:
+            # Looks, not seconds: while this process stood still, nobody listened.
+            self.silent += 1
         with suppress(OSError):
             if self.line.recv(4096):
-                self.heard_at = time.monotonic()
-        if self.heard_at is not None and time.monotonic() - self.heard_at > HUNG_SECONDS:
+                self.silent = 0
+        if self.silent is not None and self.silent * LOOK_SECONDS > HUNG_SECONDS:
             LOG.error("a worker hangs", extra={"worker": self.process.pid})
             self.process.kill()
-            self.process.wait()
+            self.silent = None
 
     def again(self, folder: str) -> Worker:
         """Itself while it runs, else another; not of one that says that none can run."""
@@ -77,12 +80,11 @@ class Worker:
         self.line.close()
         return self.started(folder)
 
-    def stopped(self) -> int:
-        """Its exit status; it is asked to stop, and made to."""
+    def ended(self, seconds: float) -> int:
+        """The exit status of one that was asked to stop; it is made to."""
         with self.line:
-            self.process.terminate()
             try:
-                return self.process.wait(STOP_SECONDS)
+                return self.process.wait(seconds)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 return self.process.wait()
@@ -104,7 +106,10 @@ def run(count: int, port: socket.socket) -> int:
             for worker in workers:
                 worker.end_if_hung()
             workers = [worker.again(folder) for worker in workers]
-        codes = {worker.stopped() for worker in workers}
+        for worker in workers:
+            worker.process.terminate()
+        deadline = time.monotonic() + STOP_SECONDS
+        codes = {worker.ended(max(0.0, deadline - time.monotonic())) for worker in workers}
     return 0 if codes <= ENDED_WELL else 1
 
 
@@ -113,7 +118,9 @@ def end_with_the_parent() -> socket.socket:
     line = socket.socket(fileno=sys.stdin.fileno())
 
     def watch() -> None:
-        line.recv(1)
+        # A parent that dies with something unread resets the line.
+        with suppress(OSError):
+            line.recv(1)
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, name="watch the parent", daemon=True).start()

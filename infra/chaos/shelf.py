@@ -11,7 +11,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -24,6 +24,7 @@ from contracts.clock import to_micros
 from contracts.settings import TOPICS
 from infra.bench.scorer import catalog
 from infra.chaos.requests import ITEMS, Broken
+from infra.load.figures import percentiles
 
 HOT = 500
 """Items that the updates are about: few, so that many answers hold one that has just changed."""
@@ -114,10 +115,7 @@ def run_updates(broken: Broken, count: int, rate: int) -> dict[str, Any]:
         "answers": len(seen),
         "failed": len(failed),
         "violations": violations(updates.sent, seen),
-        "effect_ms": {
-            name: round(float(np.percentile(effects, at)) * 1000, 1)
-            for name, at in (("p50", 50), ("p99", 99))
-        },
+        "effect_ms": asdict(percentiles(effects)),
         "unseen": len(updates.sent) - len(effects),
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from confluent_kafka import Consumer, TopicPartition
 
@@ -58,9 +58,22 @@ def count(settings: Settings, topic: str) -> int:
         consumer.close()
 
 
+def written(settings: Settings, topic: str) -> int:
+    """Records that were ever written to a topic, which may be compacted."""
+    consumer = Consumer({"bootstrap.servers": settings.kafka_bootstrap, "group.id": "braid-demo-watch"})
+    try:
+        return sum(high for _, high in _ends(consumer, settings, topic))
+    finally:
+        consumer.close()
+
+
 def _length(consumer: Consumer, settings: Settings, topic: str) -> int:
-    ends = (
+    return sum(high - low for low, high in _ends(consumer, settings, topic))
+
+
+def _ends(consumer: Consumer, settings: Settings, topic: str) -> Iterator[tuple[int, int]]:
+    """The first offset and the next of each partition."""
+    return (
         consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
         for partition in range(settings.kafka_partitions)
     )
-    return sum(high - low for low, high in ends)

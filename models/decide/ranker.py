@@ -72,7 +72,7 @@ PRIOR = 12.0
 """What a point of the blend counts before any tree has spoken, in the trees' measure: they are learned as a correction of its order."""
 LOOKED_AT = 20
 """Slots that a candidate is held against, the newest."""
-NO_SLOT = -2
+NO_KIND = -2
 """A code that no item has: what is of no kind is like nothing."""
 USER_PRICE = OF_USER.start + 1 + USER_AMOUNTS.index("user_price_level_minor")
 
@@ -215,7 +215,7 @@ def _codes(items: Items) -> tuple[Ints, Ints, Ints]:
 
 def _share_alike(codes: Ints, candidates: Ints, newest: Ints, share: Floats) -> Any:
     """float32[n]: how much of the newest slots is of the candidate's own kind."""
-    slots = np.where(codes[newest] < 0, NO_SLOT, codes[newest])
+    slots = np.where(codes[newest] < 0, NO_KIND, codes[newest])
     return (codes[candidates][:, None] == slots[None, :]).astype(np.float32) @ share
 
 

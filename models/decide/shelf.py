@@ -4,9 +4,9 @@ and all that serves with it."""
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -22,51 +22,59 @@ from models.decide.scored import NOTHING, Mask, Scored
 from models.decide.snapshot import Snapshot
 
 
-@dataclass(slots=True)
+class Offer(NamedTuple):
+    """What an item costs, in minor units of the currency, and from when on, µs."""
+
+    price_minor: int
+    currency: str
+    since: int
+
+
+@dataclass(slots=True, weakref_slot=True, eq=False)
 class Shelf:
     """Item by item in the snapshot's order; one thread puts stock and price, one what is trending, any thread reads.
 
     Attributes:
         in_stock: bool[items]; only these are recommended.
-        price_minor: int64[items], and `currency` beside it; `priced_at` int64[items], µs: from when the price holds.
+        price_minor: int64[items]: what filters by price read. An answer tells an `offer`, whose parts belong together.
+        offers: by row, where an update said another than the snapshot.
         trending: what is taken this hour (`decide.trends`), replaced as a whole.
         since: µs; what took effect before it stands in the snapshot already.
     """
 
-    index: dict[str, int]
+    snapshot: Snapshot
     in_stock: Mask
     price_minor: npt.NDArray[np.int64]
-    currency: list[str]
-    priced_at: npt.NDArray[np.int64]
     since: int
+    offers: dict[int, Offer] = field(default_factory=dict)
     trending: Scored = NOTHING
 
     @classmethod
     def of(cls, snapshot: Snapshot, states: Iterable[CatalogState] = ()) -> Self:
         """As the snapshot says, but for the items that `states` are of."""
         cut_end = to_micros(Cut(date.fromisoformat(snapshot.cut_on)).end)
-        shelf = cls(
-            snapshot.index,
-            snapshot.in_stock.copy(),
-            np.array(snapshot.price_minor, np.int64),
-            [currency or "" for currency in snapshot.currency],
-            np.full(len(snapshot.ids), cut_end, np.int64),
-            cut_end,
-        )
+        prices = np.array(snapshot.price_minor, np.int64)
+        shelf = cls(snapshot, snapshot.in_stock.copy(), prices, cut_end)
         for state in states:
             shelf.put(state)
         return shelf
 
     def put(self, state: CatalogState) -> bool:
         """What an item is from now on; False where the snapshot has no such item, or knew it already."""
-        row = self.index.get(state.item_id)
+        row = self.snapshot.index.get(state.item_id)
         if row is None or state.effective_time < self.since:
             return False
         self.in_stock[row] = state.availability == "in_stock"
         self.price_minor[row] = state.price_minor
-        self.currency[row] = state.currency
-        self.priced_at[row] = state.effective_time
+        self.offers[row] = Offer(state.price_minor, state.currency, state.effective_time)
         return True
+
+    def offer(self, row: int) -> Offer:
+        """What the item costs now."""
+        snapshot = self.snapshot
+        return self.offers.get(row) or Offer(
+            int(snapshot.price_minor[row]), snapshot.currency[row] or "", self.since
+        )
 
 
 @dataclass(frozen=True, slots=True)

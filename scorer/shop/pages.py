@@ -164,13 +164,14 @@ class _Call:
     def card(self, row: int) -> dict[str, Any]:
         """What is shown of an item that nothing recommended."""
         snapshot, shelf = self.served.snapshot, self.served.shelf
+        offer = shelf.offer(row)
         return {
             "item_id": snapshot.ids[row],
             "title": snapshot.titles[row],
             "category": snapshot.categories[row],
             "brand": snapshot.brands[row],
-            "price": f"{int(shelf.price_minor[row]) / 100:.2f}",
-            "currency": shelf.currency[row],
+            "price": f"{offer.price_minor / 100:.2f}",
+            "currency": offer.currency,
             "in_stock": bool(shelf.in_stock[row]),
         }
 
@@ -209,7 +210,8 @@ class _Shop:
     async def page(self, call: _Call, name: str, more: dict[str, Any], shown: List) -> Response:
         """A page with its list, what is known of the session, and why."""
         recommender = self._service.recommender
-        asked = call.visit.asks(count=LISTED, **shown.said)
+        most = call.served.rules.policy.at(shown.placement).max_count
+        asked = call.visit.asks(count=min(LISTED, most), **shown.said)
         began = perf_counter()
         if call.part == PEEK:
             why, token = await recommender.explain(shown.placement, asked), ""

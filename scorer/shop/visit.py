@@ -1,4 +1,4 @@
-"""Who is clicking: three cookies, and the events that a click is on the wire."""
+"""Who is clicking: four cookies, and the events that a click is on the wire."""
 
 from __future__ import annotations
 
@@ -91,7 +91,10 @@ class Visit:
             "session_id": self.session_id,
             "platform": "web",
             "consent": {**purposes, "changed_at": self.consent_at},
-            "items": [_item(served, served.snapshot.index[item]) for item in items],
+            # A list may be of the snapshot that came to serve a moment ago.
+            "items": [
+                _item(served, at) for item in items if (at := served.snapshot.index.get(item)) is not None
+            ],
             **more,
         }
 
@@ -110,11 +113,11 @@ def _was(said: str, clock: Clock) -> bool:
 
 
 def _item(served: Served, row: int) -> dict[str, Any]:
-    snapshot, shelf = served.snapshot, served.shelf
+    snapshot, offer = served.snapshot, served.shelf.offer(row)
     return {
         "item_id": snapshot.ids[row],
-        "price": money(int(shelf.price_minor[row])),
-        "currency": shelf.currency[row],
+        "price": money(offer.price_minor),
+        "currency": offer.currency,
         "quantity": 1,
         "item_category": snapshot.categories[row],
         "item_brand": snapshot.brands[row],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.bench.retrieval import COUNT, Plan, broken, compared, filtered, truth
+from models.bench.retrieval import BY_CHANCE, COUNT, KINDS, Plan, broken, compared, filtered, truth
 from models.bench.vectors import Vectors, grown
 
 PLAN = Plan(items=(3000,), queries=5, methods=("ours", "exact", "hnsw", "usearch"))
@@ -46,14 +46,16 @@ def test_every_method_is_asked_the_same(vectors: Vectors):
     assert (found["exact"]["recall_500"], found["exact"]["fewest"]) == (1.0, COUNT)
     assert found["ours"]["recall_500"] > 0.99
     assert found["ours"]["memory_mib"] < found["exact"]["memory_mib"] + 1
-    few = filtered(vectors, 0.9, PLAN, said.append)
-    assert few["fewest"] == few["allowed"] < COUNT
-    assert few["recall_500"] == 1.0
+    for kind in KINDS:
+        few = filtered(vectors, 0.9, kind, said.append)
+        assert few["fewest"] == few["allowed"] < COUNT
+        assert few["recall_500"] == 1.0
+    assert few["allowed"] == 200
 
 
 def test_what_is_not_kept_is_told():
     good = {"recall_500": 0.995, "fewest": 500}
-    kept = {"ours": good, "filtered": [{**good, "left_out": 0.99, "allowed": 5000}]}
+    kept = {"ours": good, "filtered": [{**good, "left_out": 0.99, "filter": BY_CHANCE, "allowed": 5000}]}
     assert broken(kept) == []
-    short = {"recall_500": 0.5, "fewest": 20, "left_out": 0.99, "allowed": 5000}
+    short = {"recall_500": 0.5, "fewest": 20, "left_out": 0.99, "filter": BY_CHANCE, "allowed": 5000}
     assert len(broken({"ours": {**good, "recall_500": 0.98}, "filtered": [short]})) == 3

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from contracts.catalog import CatalogState
 from contracts.clock import to_micros
 from models.decide.decide import decide
-from models.decide.shelf import Served, Shelf
+from models.decide.shelf import Offer, Served, Shelf
 from models.decide.shopper import Shopper
 from tests.models.test_decide import ids, snapshot
 
@@ -25,8 +25,7 @@ def test_an_update_changes_its_item_alone():
     assert shelf.put(state("b", "out_of_stock", 250))
     assert shelf.in_stock.tolist() == [True, False, True, True, True]
     assert shelf.price_minor.tolist() == [100, 250, 100, 100, 100]
-    assert (shelf.currency[1], shelf.currency[0]) == ("EUR", "GBP")
-    assert (shelf.priced_at[1], shelf.priced_at[0]) == (AT, shelf.since)
+    assert (shelf.offer(1), shelf.offer(0)) == (Offer(250, "EUR", AT), Offer(100, "GBP", shelf.since))
     assert snapshot().in_stock.all()
 
 

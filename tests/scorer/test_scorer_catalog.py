@@ -105,6 +105,17 @@ def test_an_answer_that_has_passed_an_update_holds_it(own: Options, braid: Runni
     assert shown(passed(braid, send(own, update(a)))) == ["a", "b", "c", "d", "e", "f"]
 
 
+def test_what_comes_while_a_snapshot_is_swapped_lies_on_both_shelves(
+    own: Options, braid: Running, shop: Snapshot
+):
+    serving = braid.service.follower.serving
+    assert serving is not None
+    coming = braid.service.catalog.stock(shop)
+    passed(braid, send(own, update(shop.ids[0], availability="withdrawn")))
+    assert not serving.shelf.in_stock[0]
+    assert not coming.in_stock[0]
+
+
 def test_an_older_update_that_comes_later_changes_nothing(own: Options, braid: Running, shop: Snapshot):
     a = shop.ids[0]
     places = send(own, update(a, availability="withdrawn"), update(a, at=micros_ago(hours=1)))

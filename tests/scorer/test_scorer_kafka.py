@@ -12,6 +12,7 @@ import pytest
 from contracts.clock import to_micros, to_rfc3339
 from contracts.decisions import Decision
 from contracts.events import PURPOSES, read_event
+from scorer.breaker import FAILURES_ALLOWED
 from scorer.service import Options
 from tests.scorer.kit import (
     GRANTED_AT,
@@ -160,6 +161,10 @@ def test_without_kafka_answers_go_out_and_events_are_refused(options: Options, b
         answer = alone.request("POST", "/v1/events", json=wire_event("v"))
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
         assert "send them again" in answer.json()["detail"]
+        for _ in range(FAILURES_ALLOWED):
+            answer = alone.request("POST", "/v1/events", json=wire_event("v"))
+        # Nobody waits for what did not answer five times; it is tried beside the requests.
+        assert "did not take the last ones" in answer.json()["detail"]
         assert [cause.split(":")[0] for cause in alone.request("GET", "/readyz").json()["missing"]] == [
             "kafka",
             "catalog",

@@ -93,6 +93,8 @@ def test_workers_end_with_their_parent_and_all_where_none_can_run(
     with started(own, **two) as process:
         until(lambda: len(listening(own)) == 2)
         workers = listening(own)
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(3)  # What they say of themselves lies unread as it dies.
         process.kill()
         assert not psutil.wait_procs(workers, 30)[1]
     (tmp_path / "policy.toml").write_text("[[rules]]\n")

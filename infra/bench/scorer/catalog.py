@@ -30,9 +30,14 @@ CUT = "2011-09-01"
 
 def publish(serving: Path, items: int, seed: int = 0, visits: int = VISITS) -> str:
     """Write a snapshot of so many items and make it current; returns its version."""
-    version = write_snapshot(serving, snapshot(items, seed, visits), query_tower(seed), AT, ranker(seed))
+    version = write(serving, items, seed, visits)
     set_current(serving, version)
     return version
+
+
+def write(serving: Path, items: int, seed: int = 0, visits: int = VISITS) -> str:
+    """Write a snapshot of so many items; returns its version."""
+    return write_snapshot(serving, snapshot(items, seed, visits), query_tower(seed), AT, ranker(seed))
 
 
 def item_id(number: int) -> str:

@@ -26,8 +26,10 @@ from infra.bench.scorer.server import (
 )
 from infra.demo.progress import Progress
 from infra.stack import LocalStack
+from models.decide.artifacts import set_current
 
-SWAP_SECONDS = 120.0
+BEFORE_SECONDS, SWAP_SECONDS = 5.0, 60.0
+"""So long is asked before another catalog is made current, and in all."""
 WORKERS = 2
 SHARE, CONNECTIONS = 0.7, 24
 
@@ -37,17 +39,25 @@ def grown(own: Settings, plan: Plan, items: int, bodies: Path, progress: Progres
     asked = of_product(own, bodies)
     with progress.step(f"items_{items}", f"{items:,} items"):
         with ThreadPoolExecutor(1) as pool:
+            version = catalog.write(own.serving, items)
             # The load begins first, so that every moment of the swap is asked in.
             swapping = pool.submit(asked.open_loop, ONE_CLIENT_RATE, SWAP_SECONDS, 2)
-            version = catalog.publish(own.serving, items)
+            time.sleep(BEFORE_SECONDS)
+            set_current(own.serving, version)
             began = time.perf_counter()
             wait_for_version(own, version)
             swap_s = time.perf_counter() - began
+            asked_in = not swapping.done()
             swap = swapping.result()
         leg = measured(own, plan, items, asked)
     return {
         **leg,
-        "swap": {"seconds": round(swap_s, 1), "non_2xx": swap["non_2xx"], "p99_ms": swap["p99_ms"]},
+        "swap": {
+            "seconds": round(swap_s, 1),
+            "asked_in": asked_in,
+            "non_2xx": swap["non_2xx"],
+            "p99_ms": swap["p99_ms"],
+        },
     }
 
 

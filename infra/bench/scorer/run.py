@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import count
@@ -36,6 +36,7 @@ from infra.bench.scorer.plan import Plan
 from infra.bench.scorer.server import MANY, ONE_CLIENT_RATE, Asked, ready_again
 from infra.bench.scorer.shoppers import BenchError
 from infra.demo.progress import Progress
+from infra.demo.topics import written
 from infra.publish import Sender
 from infra.stack import LocalStack
 
@@ -68,7 +69,7 @@ def run(settings: Settings, plan: Plan, progress: Progress) -> dict[str, Any]:
             hashes = shoppers.write_shoppers(own, plan.shoppers, known)
         bodies = own.var / "bodies.json"
         bodies.write_bytes(b"\n".join(shoppers.bodies(plan.shoppers, ASKED, known)))
-        with flowing(own, plan):
+        with flowing(own, plan) as flows:
             asked = of_product(own, bodies)
             with progress.step("warm", "Events and updates begin to flow"):
                 asked.open_loop(ONE_CLIENT_RATE, WARM_SECONDS, 2)
@@ -79,11 +80,13 @@ def run(settings: Settings, plan: Plan, progress: Progress) -> dict[str, Any]:
             for items in plan.growth:
                 legs.append(grown(own, plan, items, bodies, progress))
                 legs.append(by_two(own, plan, items, bodies, progress))
+            flowed = flows()
     finally:
         clear_replay_clock(own.clock_file)
         stack.down()
     shutil.rmtree(own.var, ignore_errors=True)
-    return report_of(plan, {**beside, "ready_s": ready_s, "hashes": hashes}, legs, progress.elapsed)
+    measured_once = {**beside, "ready_s": ready_s, "hashes": hashes, "flowed": flowed}
+    return report_of(plan, measured_once, legs, progress.elapsed)
 
 
 def beside_the_tutorial(own: Settings, plan: Plan, bodies: Path, progress: Progress) -> dict[str, Any]:
@@ -113,8 +116,17 @@ def beside_the_tutorial(own: Settings, plan: Plan, bodies: Path, progress: Progr
 
 
 @contextmanager
-def flowing(own: Settings, plan: Plan) -> Iterator[None]:
-    """Catalog updates and shoppers' events flow while the body runs."""
+def flowing(own: Settings, plan: Plan) -> Iterator[Callable[[], dict[str, float]]]:
+    """Catalog updates and shoppers' events flow while the body runs; it is given what tells how many a second came into Kafka so far."""
+    topics = {"updates": TOPICS.catalog, "events": TOPICS.events}
+    before, began = {name: written(own, topic) for name, topic in topics.items()}, time.monotonic()
+
+    def flowed() -> dict[str, float]:
+        seconds = time.monotonic() - began
+        return {
+            name: round((written(own, topic) - before[name]) / seconds, 1) for name, topic in topics.items()
+        }
+
     stopped = threading.Event()
     thread = threading.Thread(target=_update, args=(own, plan, stopped), daemon=True)
     thread.start()
@@ -128,7 +140,7 @@ def flowing(own: Settings, plan: Plan) -> Iterator[None]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        yield
+        yield flowed
         if events.poll() is not None or not thread.is_alive():
             raise BenchError("events or updates ceased to flow")
     finally:
@@ -181,4 +193,7 @@ def broken(beside: Mapping[str, Any], legs: Sequence[Mapping[str, Any]]) -> list
     asked |= {f"the tutorial's, turn {n}": turn for n, turn in enumerate(beside["tutorial"]["turns"])}
     asked |= {f"{leg['items']:,} items by {leg['workers']}": leg for leg in legs}
     asked |= {f"swap to {leg['items']:,} items": leg["swap"] for leg in legs if "swap" in leg}
-    return [f"{name}: {leg['non_2xx']} requests failed" for name, leg in asked.items() if leg["non_2xx"]]
+    told = [f"{name}: {leg['non_2xx']} requests failed" for name, leg in asked.items() if leg["non_2xx"]]
+    return told + [
+        f"{name}: it was not asked to the end" for name, leg in asked.items() if not leg.get("asked_in", True)
+    ]

@@ -103,7 +103,7 @@ def wait_for_version(own: Settings, version: str) -> None:
 
 def warm_up(asked: Asked) -> None:
     """What is loaded at the first request is not measured."""
-    asked.open_loop(ONE_CLIENT_RATE, 3, 2)
+    asked.open_loop(ONE_CLIENT_RATE, 3, MANY)
 
 
 def workers(own: Settings) -> list[psutil.Process]:
