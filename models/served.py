@@ -78,7 +78,7 @@ class Pipeline:
         """
         found, carted = total(said), examples.carted[row]
         pool = candidates(said, carted[carted != examples.labels[row]], self.new)
-        order = rank(examples.question(row), pool, {name: value[pool] for name, value in said.items()})
+        order = rank(examples.question(row), pool, {name: value[pool] for name, value in said.items()}).scores
         found[pool] = found.max() + 1 + order - order.min()
         return found
 

@@ -284,8 +284,8 @@ def _explained(made: Made) -> ExplainAnswer:
     return ExplainAnswer(
         placement=name,
         results=[
-            ExplainedItem(**msgspec.structs.asdict(_item(result, serving)), parts=dict(parts()))
-            for result, parts in zip(decided.results, decided.parts, strict=True)
+            ExplainedItem(**msgspec.structs.asdict(_item(result, serving)), **tell()._asdict())
+            for result, tell in zip(decided.results, decided.told, strict=True)
         ],
         model_version=decision.model_version,
         snapshot_version=serving.snapshot.version,

@@ -154,6 +154,6 @@ def _try_query(served: Served) -> None:
         raise SnapshotError(f"{served.snapshot.version}: the query tower answers {vector.shape}")
     if served.rank is not None:
         first = np.arange(min(POOL, len(served.snapshot.ids)), dtype=np.int32)
-        order = served.rank(question, first, {"similar": served.snapshot.vectors[first] @ vector})
+        order = served.rank(question, first, {"similar": served.snapshot.vectors[first] @ vector}).scores
         if order.shape != first.shape or not np.isfinite(order).all():
             raise SnapshotError(f"{served.snapshot.version}: the ranker answers {order[:3]}")

@@ -129,9 +129,11 @@ class RankAnswer(RecommendAnswer, frozen=True, kw_only=True):
 
 
 class ExplainedItem(RecommendedItem, frozen=True, kw_only=True):
-    """One item with what each source adds to its score (`parts`) and the policy's rules that moved it."""
+    """One item with what each source adds to its score (`parts`), what the ranker read of it (`features`, amounts and counts logarithmic;
+    empty where none ranked it), and the policy's rules that moved it."""
 
     parts: dict[str, float]
+    features: dict[str, float]
 
 
 class ExplainAnswer(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -25,6 +25,7 @@ from models.decide.rankings import (
     STALE_SESSION,
     USER_EMBEDDING,
     Ranking,
+    Told,
     by_blend,
     by_neighbours,
     by_vector,
@@ -48,11 +49,11 @@ NOTHING_KNOWN = "nothing known of the shopper"
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """The results in order, the rung of the ladder they stand on, and what each one's score is the sum of, worked out when asked for."""
+    """The results in order, the rung of the ladder they stand on, and what can be told of each, worked out when asked for."""
 
     results: list[Result]
     degraded: Degraded
-    parts: Sequence[Callable[[], Mapping[str, float]]] = field(default=(), repr=False, compare=False)
+    told: Sequence[Callable[[], Told]] = field(default=(), repr=False, compare=False)
 
 
 def decide(served: Served, shopper: Shopper, name: PlacementName, count: int, at: datetime) -> Decided:
@@ -75,8 +76,8 @@ def decide(served: Served, shopper: Shopper, name: PlacementName, count: int, at
     pool = Pool.of([(found.items, found.scores) for _, found in tiers])
     picks = arrange(page, served.snapshot, pool, wishes, wanted)
     results = [_result(served.snapshot, tiers, pool, pick) for pick in picks]
-    parts = [partial(_parts, tiers, pool, pick) for pick in picks]
-    return Decided(results, Degraded(level=level, rung=RUNGS[level], cause=cause), parts)
+    told = [partial(_told, tiers, pool, pick) for pick in picks]
+    return Decided(results, Degraded(level=level, rung=RUNGS[level], cause=cause), told)
 
 
 def kept_back(served: Served, shopper: Shopper, page: Page) -> Iterator[tuple[str, Rows]]:
@@ -241,8 +242,8 @@ def _champion(served: Served, question: Question, reason: str) -> Ranking | None
     if vector is None or not np.isfinite(vector).all():
         return None
     explain = explain_by_vectors(snapshot, known, kinds) if len(known) else explain_with(reason)
-    best, parts = by_blend(served, question, vector)
-    return Ranking(best, "two_tower", explain, FULL, None, parts)
+    best, tell = by_blend(served, question, vector)
+    return Ranking(best, "two_tower", explain, FULL, None, tell)
 
 
 def _vector_fits(snapshot: Snapshot, shopper: Shopper) -> bool:
@@ -274,12 +275,12 @@ def _unwanted(served: Served, wanted: Wanted) -> Iterator[tuple[str, Rows]]:
         yield "dearer than the filter's prices", price > wanted.most_minor
 
 
-def _parts(tiers: Sequence[Tier], pool: Pool, pick: Pick) -> Mapping[str, float]:
+def _told(tiers: Sequence[Tier], pool: Pool, pick: Pick) -> Told:
     ranking, _ = tiers[pool.tiers[pick.at]]
-    if ranking.parts is None:
-        return {ranking.source: float(pool.scores[pick.at])}
-    made: Mapping[str, float] = ranking.parts(int(pool.items[pick.at]))
-    return made
+    if ranking.tell is None:
+        return Told({ranking.source: float(pool.scores[pick.at])}, {})
+    told: Told = ranking.tell(int(pool.items[pick.at]))
+    return told
 
 
 def _result(snapshot: Snapshot, tiers: Sequence[Tier], pool: Pool, pick: Pick) -> Result:

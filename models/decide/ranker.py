@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, Self, TypeAlias
+from typing import Any, NamedTuple, Protocol, Self, TypeAlias
 
 import lightgbm
 import numpy as np
@@ -77,8 +77,15 @@ NO_KIND = -2
 USER_PRICE = OF_USER.start + 1 + USER_AMOUNTS.index("user_price_level_minor")
 
 
-Rank: TypeAlias = Callable[[Question, Ints, Mapping[str, Floats]], Floats]
-"""A question, candidates int32[n], best first by the blend, and what each source said of them: float32[n], greater is better."""
+class Ordered(NamedTuple):
+    """What a ranker says of candidates: float32[n], greater is better, and of what: float32[n, FEATURES]."""
+
+    scores: Floats
+    features: Floats
+
+
+Rank: TypeAlias = Callable[[Question, Ints, Mapping[str, Floats]], Ordered]
+"""Takes a question, candidates int32[n], best first by the blend, and what each source said of them."""
 
 
 class Listed(Protocol):
@@ -245,14 +252,14 @@ def read_ranker(model: bytes) -> lightgbm.Booster:
 def ranked_by(booster: lightgbm.Booster, items: Items) -> Rank:
     """What the trees say of candidates; RuntimeError where they fail."""
 
-    def rank(question: Question, candidates: Ints, said: Mapping[str, Floats]) -> Floats:
+    def rank(question: Question, candidates: Ints, said: Mapping[str, Floats]) -> Ordered:
         if not len(candidates):
-            return np.empty(0, np.float32)
+            return Ordered(np.empty(0, np.float32), np.empty((0, len(FEATURES)), np.float32))
         given = features(items, question, candidates, said)
         try:
             found = booster.predict(given, raw_score=True, num_threads=1)
         except LightGBMError as error:
             raise RuntimeError(f"the ranker failed: {error}") from error
-        return np.asarray(found + PRIOR * given[:, BLEND], np.float32)
+        return Ordered(np.asarray(found + PRIOR * given[:, BLEND], np.float32), given)
 
     return rank

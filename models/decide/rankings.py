@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from models.decide.blend import neighbour_sums, parts, spread, total, weight_of_popularity
 from models.decide.query import CARTED_KIND, Question, of_session
-from models.decide.ranker import NEWEST, PRIOR, pool_of
+from models.decide.ranker import FEATURES, NEWEST, PRIOR, Ordered, pool_of
 from models.decide.reasons import Explain, explain_by_neighbours, explain_with
 from models.decide.scored import NOTHING, Floats, Ints, Mask, Scored
 from models.decide.sessions import votes
@@ -24,20 +25,28 @@ CHUNK = 4096
 
 Best = Callable[[Mask, int], Scored]
 """Of the allowed items bool[items] the best so many, best first."""
-Parts = Callable[[int], Mapping[str, float]]
-"""What makes up an item's score, by name."""
+
+
+class Told(NamedTuple):
+    """Of one item: what makes up its score, by name, and what the ranker read of it, by feature; nothing where none ranked it."""
+
+    parts: Mapping[str, float]
+    features: Mapping[str, float]
+
+
+Tell = Callable[[int], Told]
 
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The best items, their source and explanation, the rung they stand on, and what each source adds to an item's score."""
+    """The best items, their source and explanation, the rung they stand on, and what can be told of an item."""
 
     best: Best
     source: str
     explain: Explain
     level: int
     cause: str | None
-    parts: Parts | None = None
+    tell: Tell | None = None
 
 
 def popular(served: Served, level: int, cause: str | None) -> Ranking:
@@ -115,16 +124,16 @@ def by_vector(snapshot: Snapshot, vector: Floats) -> Best:
     return best
 
 
-def by_blend(served: Served, question: Question, vector: Floats) -> tuple[Best, Parts]:
+def by_blend(served: Served, question: Question, vector: Floats) -> tuple[Best, Tell]:
     """By `decide.blend`: what is retrieved by vector and popularity, and what another source speaks for; its best, and the new items that
-    are nearest, in the order of the ranker; and what each source adds to the blend."""
+    are nearest, in the order of the ranker; and what each source adds to the blend, and what the ranker read."""
     snapshot, trending, rank = served.snapshot, served.shelf.trending, served.rank
     positions, kinds, blend = question.positions, question.kinds, snapshot.blend
     known = positions[positions >= 0]
     together = neighbour_sums(snapshot.neighbours, snapshot.scores, known)
     voted = votes(snapshot.sessions, positions[of_session(kinds)]) if blend.voted else NOTHING
     popular = weight_of_popularity(blend, len(known))
-    ordered = NOTHING
+    pool, ordered = NOTHING.items, Ordered(NOTHING.scores, np.empty((0, len(FEATURES)), np.float32))
 
     def said(items: Ints) -> dict[str, Floats]:
         return parts(
@@ -140,7 +149,7 @@ def by_blend(served: Served, question: Question, vector: Floats) -> tuple[Best, 
         )
 
     def best(allowed: Mask, count: int) -> Scored:
-        nonlocal ordered
+        nonlocal pool, ordered
         near = snapshot.nearest().best(vector, popular, allowed, max(count, RETRIEVED))
         new = Scored(snapshot.new, snapshot.new_vectors @ vector).among(allowed).best(NEWEST)
         sources = (near, known, together.items, voted.items, trending.items, new.items)
@@ -152,19 +161,19 @@ def by_blend(served: Served, question: Question, vector: Floats) -> tuple[Best, 
             return blended.best(count)
         pool = pool_of(blended, new, count)
         at = np.searchsorted(items, pool)
-        order = rank(question, pool, {name: value[at] for name, value in spoken.items()})
-        ordered = Scored(pool, order)
-        return ordered.best(count)
+        ordered = rank(question, pool, {name: value[at] for name, value in spoken.items()})
+        return Scored(pool, ordered.scores).best(count)
 
-    def made_of(item: int) -> Mapping[str, float]:
-        at = np.flatnonzero(ordered.items == item)
+    def tell(item: int) -> Told:
+        at = np.flatnonzero(pool == item)
         scale = PRIOR if len(at) else 1.0
         found = {name: scale * float(value[0]) for name, value in said(np.array([item], np.int32)).items()}
-        if len(at):
-            found["ranker"] = float(ordered.scores[at[0]]) - sum(found.values())
-        return found
+        if not len(at):
+            return Told(found, {})
+        found["ranker"] = float(ordered.scores[at[0]]) - sum(found.values())
+        return Told(found, dict(zip(FEATURES, ordered.features[at[0]].tolist(), strict=True)))
 
-    return best, made_of
+    return best, tell
 
 
 def _similar(snapshot: Snapshot, position: int) -> Best | None:

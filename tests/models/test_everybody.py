@@ -10,7 +10,7 @@ import pytest
 
 from models.decide.cohorts import BELIEF, LEAST_ALIKE, Cohorts
 from models.decide.decide import NO_CONSENT, decide
-from models.decide.ranker import AGE, NEW, NUMBERS
+from models.decide.ranker import AGE, FEATURES, NEW, NUMBERS, Ordered
 from models.decide.scored import Scored
 from models.decide.shelf import Served
 from models.decide.shopper import Shopper
@@ -101,7 +101,7 @@ def test_what_is_taken_this_hour_counts_as_a_tenth_of_what_is_most_popular():
 def test_of_a_known_shopper_it_fades_as_popularity_does_and_stands_among_the_parts():
     known = Shopper(session_items=["a"], consent_granted=True)
     decided = at_home(rushed(snapshot(), 3), known)
-    parts = {one.item_id: made() for one, made in zip(decided.results, decided.parts, strict=True)}
+    parts = {one.item_id: tell().parts for one, tell in zip(decided.results, decided.told, strict=True)}
     # The tests' blend: popular .4 / (1 + 1) ^ .4.
     assert parts["d"]["trending"] == pytest.approx(0.1 * 0.4 / 2**0.4)
     assert parts["e"]["trending"] == 0
@@ -141,7 +141,8 @@ def test_new_items_that_are_near_are_put_in_order_by_the_ranker_whatever_they_la
     assert len(replace(shop, numbers=np.zeros_like(numbers)).new) == NEW
 
     def by_age(question, candidates, said):
-        return -shop.numbers[candidates, AGE]
+        read = np.zeros((len(candidates), len(FEATURES)), np.float32)
+        return Ordered(-shop.numbers[candidates, AGE], read)
 
     def toward_0(question):
         return np.array([1, 0], np.float32)

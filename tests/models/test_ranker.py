@@ -18,7 +18,7 @@ from models.decide.artifacts import items_of, open_served, write_snapshot
 from models.decide.blend import Blend, logarithmic
 from models.decide.facts import FACTS, OF_USER, USER_AMOUNTS
 from models.decide.query import CARTED_KIND, SESSION_KIND, SLOTS, USER_KIND, Question
-from models.decide.ranker import AGE, COUNTED, FEATURES, NUMBERS, Items, features, ranked_by
+from models.decide.ranker import AGE, COUNTED, FEATURES, NUMBERS, PRIOR, Items, features, ranked_by
 from models.decide.rankings import by_blend
 from models.decide.shelf import Served
 from models.decide.snapshot import Snapshot
@@ -134,10 +134,15 @@ def test_what_serves_is_in_the_order_that_is_measured(shop: Snapshot):  # noqa: 
     [whole] = pipeline.score(_one(asked, carted=11))
     best = np.argsort(np.where(allowed, -whole, np.inf), kind="stable")
     serving = replace(Served.of(shop, None), rank=rank)
-    served, parts = by_blend(serving, asked, vector)
+    served, tell = by_blend(serving, asked, vector)
     found = served(allowed, 100)
     assert found.items[:20].tolist() == best[:20].tolist()
-    assert sum(parts(int(found.items[3])).values()) == pytest.approx(float(found.scores[3]), abs=1e-4)
+    told = tell(int(found.items[3]))
+    assert sum(told.parts.values()) == pytest.approx(float(found.scores[3]), abs=1e-4)
+    assert told.features["session_slots"] == 5
+    assert told.features["blend"] * PRIOR == pytest.approx(
+        sum(told.parts.values()) - told.parts["ranker"], abs=1e-4
+    )
     plain = by_blend(Served.of(shop, None), asked, vector)[0](allowed, 100)
     assert not np.isin(found.items[:20], plain.items[:19]).any()
 

@@ -154,7 +154,7 @@ def test_explain_says_what_recommend_answers_and_why(ruled: Running, policy: Pat
     told = ruled.request("POST", "/v1/placements/home:explain", json=who).json()
     assert ids(told) == ids(ruled.recommend(**who)) == "cae"
     assert [result["rules"] for result in told["results"]] == [["pin: c first"], [], []]
-    assert told["results"][1]["parts"] == {"popular": 1.0}
+    assert (told["results"][1]["parts"], told["results"][1]["features"]) == ({"popular": 1.0}, {})
     # f is out of stock; d is excluded by the request first.
     assert told["withheld"] == {"out of stock": 1, "excluded by the request": 2}
     assert [row["view"] for row in told["rows"]] == ["session", "shopper"]
