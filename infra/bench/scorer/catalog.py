@@ -115,13 +115,13 @@ def ranker(seed: int) -> bytes:
 
 
 def update(number: int, at: object, price: int, *, in_stock: bool) -> dict[str, object]:
-    """A flat catalog update as it stands in the topic."""
+    """A flat catalog update as it stands in the topic; what is not there is sold out or, at an odd price, withdrawn."""
     return {
         "item_id": item_id(number),
         "title": f"Item {number}",
         "price_minor": price,
         "currency": "EUR",
-        "availability": "in_stock" if in_stock else "out_of_stock",
+        "availability": "in_stock" if in_stock else ("out_of_stock", "withdrawn")[price % 2],
         "effective_time": at,
     }
 
