@@ -91,7 +91,7 @@ def run(settings: Settings, plan: Plan, progress: Progress) -> dict[str, Any]:
 
 def beside_the_tutorial(own: Settings, plan: Plan, bodies: Path, progress: Progress) -> dict[str, Any]:
     """Capacity in turns."""
-    from infra.bench.scorer.peer import serve
+    from infra.bench.scorer.peer import PROJECT, serve
 
     ours = of_product(own, bodies)
     vectors = catalog.snapshot(plan.items, 0).vectors
@@ -101,7 +101,8 @@ def beside_the_tutorial(own: Settings, plan: Plan, bodies: Path, progress: Progr
     ):
         theirs = Asked(own, port, "/recommend", bodies)
         turns: dict[str, list[dict[str, Any]]] = {"ours": [], "tutorial": []}
-        theirs.closed_loop(5, 2)
+        if theirs.closed_loop(5, 2)["non_2xx"]:
+            raise BenchError(f"the tutorial's server does not answer: see {own.var / PROJECT / 'server.log'}")
         for _ in range(plan.rounds):
             turns["ours"].append(ours.closed_loop(plan.seconds, MANY))
             turns["tutorial"].append(theirs.closed_loop(plan.seconds, MANY))

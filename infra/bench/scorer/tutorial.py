@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from fastapi import FastAPI, Request
 
 FOUND, SHOWN = 300, 10
 ITEM_FEATURES = 10
@@ -26,7 +27,6 @@ def app_of(folder: Path) -> Any:
     """The application over `folder`: `feature_store.yaml`, `vectors.npy`, `known.json` (how many items the store holds)."""
     import faiss
     import tensorflow as tf
-    from fastapi import FastAPI, Request
     from feast import FeatureStore
 
     store = FeatureStore(repo_path=str(folder))
