@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,13 +26,15 @@ def provenance() -> dict[str, str]:
     }
 
 
-def write_report(path: Path, report: Mapping[str, Any]) -> None:
-    """Write it as JSON, whole or not at all.
+def write_report(path: Path, report: Mapping[str, Any], default: Callable[[Any], Any] | None = str) -> None:
+    """Write it as JSON, whole or not at all; `default` says what JSON has no form for, None refuses it.
 
     Raises:
-        ValueError: a number is none, which JSON does not know.
+        ValueError: a number is none, which JSON does not know; TypeError: something has no form.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{path.name}")
-    fresh.write_text(json.dumps(report, indent=1, default=str, ensure_ascii=False, allow_nan=False) + "\n")
+    fresh.write_text(
+        json.dumps(report, indent=1, default=default, ensure_ascii=False, allow_nan=False) + "\n"
+    )
     fresh.replace(path)

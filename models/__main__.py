@@ -66,7 +66,7 @@ def run_train(arguments: argparse.Namespace, settings: Settings) -> None:
         "params": dict(training.params),
         "seconds": round(time.perf_counter() - started, 1),
     }
-    write_report(settings.reports / "train.json", report)
+    write_report(settings.reports / "train.json", report, default=None)
     log("trained", **report)
 
 

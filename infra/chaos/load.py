@@ -95,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     load.sender.flush()
     produced = {f"{visitor}/{session}": count for (visitor, session), count in shop.produced.items()}
     sent = Sent(load.events, load.late, load.twice, round(seconds, 1), produced)
-    write_report(options.report, asdict(sent))
+    write_report(options.report, asdict(sent), default=None)
     return 0
 
 

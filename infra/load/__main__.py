@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log("load_failed", command=options.command, error=str(error))
         return 1
     told = asdict(result)
-    write_report(options.report, told)
+    write_report(options.report, told, default=None)
     log("loaded", command=options.command, **{k: v for k, v in told.items() if k != "produced"})
     return 0
 

@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BraidError as error:
         log("the bench stopped", error=str(error))
         return 1
-    write_report(settings.reports / REPORT, report)
+    write_report(settings.reports / REPORT, report, default=None)
     for promise in report["broken"]:
         log("broken", promise=promise)
     return 1 if report["broken"] else 0

@@ -150,7 +150,7 @@ def write_section(settings: Settings, file: str, name: str, section: dict[str, A
 def _write(settings: Settings, file: str, report: dict[str, Any]) -> None:
     """The report, whole or not at all, and its page."""
     path = settings.reports / f"{file}.json"
-    write_report(path, report)
+    write_report(path, report, default=None)
     path.with_suffix(".html").write_text(page_of(report))
 
 

@@ -62,7 +62,7 @@ class Searches:
             made = provenance()
             told = {**search(), "commit": made["commit"]}
             known = json.loads(self.path.read_text()) if self.path.is_file() else {}
-            write_report(self.path, {**known, key: told})
+            write_report(self.path, {**known, key: told}, default=None)
             return told
         return known[key]
 
