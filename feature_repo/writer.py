@@ -217,6 +217,8 @@ def _consumer_config(settings: Settings) -> dict[str, str | int | bool]:
         # A killed writer's partitions are free again after this.
         "session.timeout.ms": 6000,
         "heartbeat.interval.ms": 1500,
+        # Many records are fetched at once, not one by one as they come: each fetch costs the broker as much as a record.
+        "fetch.min.bytes": 64 * 1024,
         "fetch.wait.max.ms": 20,
         "fetch.error.backoff.ms": 100,
         "reconnect.backoff.max.ms": 1000,

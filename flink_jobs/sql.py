@@ -146,7 +146,7 @@ def _source(settings: Settings, stream: Stream, columns: Sequence[str]) -> str:
 ) WITH (
   'connector' = 'kafka', 'topic' = '{stream.events}',
   'properties.bootstrap.servers' = '{stream.bootstrap}', 'properties.group.id' = '{GROUP}',
-  'properties.fetch.max.wait.ms' = '10', 'scan.startup.mode' = 'earliest-offset',
+  'scan.startup.mode' = 'earliest-offset',
   'format' = 'braid-json', 'braid-json.required' = '{";".join(EVENT_COLUMNS_NEEDED)}'
 )"""
 

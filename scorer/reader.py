@@ -39,6 +39,7 @@ class TopicReader:
             "group.id": f"scorer-{topic}",
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
+            "fetch.min.bytes": 64 * 1024,
             "fetch.wait.max.ms": 50,
             "reconnect.backoff.max.ms": 1000,
             "logger": logging.getLogger("scorer.kafka"),

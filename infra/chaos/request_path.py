@@ -30,7 +30,7 @@ def run(settings: Settings, seed: int, plan: RequestPlan, progress: Progress) ->
         with progress.step("overload", f"{plan.times:g} times what the scorer can"):
             overload = requests.run_overload(broken, plan)
         with progress.step("catalog", f"{UPDATES:,} catalog updates under load"):
-            catalog = shelf.run_updates(broken, UPDATES, UPDATES_PER_SECOND)
+            catalog = shelf.run_updates(broken, UPDATES, UPDATES_PER_SECOND, plan.rate)
     with progress.step("artifacts", f"{DAMAGED:,} damaged snapshots"):
         damaged = artifacts.run_damages(own.var / "damaged", DAMAGED, seed)
     found = [*requests.broken_promises(scorer, overload, plan.times), *shelf.broken_promises(catalog)]

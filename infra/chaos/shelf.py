@@ -11,6 +11,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -89,8 +90,9 @@ class Updates:
             self.sent.append(replace(sent, partition=partition, offset=offset))
 
 
-def run_updates(broken: Broken, count: int, rate: int) -> dict[str, Any]:
-    """Updates beside requests; what answers that had passed an update showed against it."""
+def run_updates(broken: Broken, count: int, rate: int, load_rate: int) -> dict[str, Any]:
+    """So many updates a second under a load of `load_rate` requests a second; what answers that had passed an update showed against
+    it."""
     updates, stop = Updates(broken, rate), threading.Event()
     seen: list[Seen] = []
     failed: list[str] = []
@@ -99,11 +101,13 @@ def run_updates(broken: Broken, count: int, rate: int) -> dict[str, Any]:
     ]
     for asker in askers:
         asker.start()
-    # A broker that has just begun is slow for some seconds: what it is sent then is not looked at.
-    updates.run(WARM)
-    updates.sent.clear()
-    seen.clear()
-    updates.run(count)
+    with ThreadPoolExecutor(1) as pool:
+        load = pool.submit(broken.asked("home").open_loop, load_rate, (WARM + count) / rate, 24)
+        # A broker that has just begun is slow for some seconds: what it is sent then is not looked at.
+        updates.run(WARM)
+        updates.sent.clear()
+        seen.clear()
+        updates.run(count)
     time.sleep(2)
     stop.set()
     for asker in askers:
@@ -114,6 +118,7 @@ def run_updates(broken: Broken, count: int, rate: int) -> dict[str, Any]:
         "updates_per_second": rate,
         "answers": len(seen),
         "failed": len(failed),
+        "load": {key: load.result()[key] for key in ("count", "non_2xx", "p99_ms")},
         "violations": violations(updates.sent, seen),
         "effect_ms": asdict(percentiles(effects)),
         "unseen": len(updates.sent) - len(effects),
@@ -182,6 +187,8 @@ def broken_promises(told: Mapping[str, Any]) -> list[str]:
         found.append(
             f"{told['failed']} of {told['failed'] + told['answers']} requests beside the updates failed"
         )
+    if told["load"]["non_2xx"]:
+        found.append(f"{told['load']['non_2xx']} requests of the load failed beside the updates")
     if told["unseen"]:
         found.append(f"{told['unseen']} updates came into no answer")
     if told["updates"] < LEAST_UPDATES:

@@ -1,6 +1,6 @@
-"""The loop: read a batch, write it, wait until it is stored, commit. At least once, in order per visitor.
+"""The loop: read a batch, write it, wait until it is stored, let its place be committed. At least once, in order per visitor.
 
-A crash between storing and committing writes a batch twice; Flink and Spark remove it by event_id.
+A crash writes what was stored since the last commit twice; Flink and Spark remove it by event_id.
 """
 
 from __future__ import annotations
@@ -108,11 +108,14 @@ class Gateway:
         return True
 
     def _commit(self, messages: Sequence[Message]) -> None:
-        """Failing is harmless: the next commit covers this one, or the batch is written again."""
+        """From the client's next commit on, and at the latest when it closes, these are not read again.
+
+        Failing is harmless: the next batch's place covers this one, or who has the partition now writes it again.
+        """
         last = dict(_place(message) for message in messages)
         positions = [TopicPartition(TOPICS.events_raw, part, offset + 1) for part, offset in last.items()]
         try:
-            self.consumer.commit(offsets=positions, asynchronous=False)
+            self.consumer.store_offsets(offsets=positions)
         except KafkaException as error:
             if error.args[0].fatal():
                 raise

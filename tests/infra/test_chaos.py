@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from infra.chaos import shelf
 from infra.chaos.__main__ import broken
 from infra.chaos.artifacts import run_damages
 from infra.chaos.plan import CHECKPOINT, TARGETS, Plan
@@ -101,6 +102,21 @@ def test_what_requests_were_promised() -> None:
         "back_to_full_s 5.1 is above 5",
         "only 200.0 requests/s were asked, less than 3 times what can be answered",
         "priority_served 0.9 is below 0.99",
+    ]
+
+
+def test_what_the_catalog_does_not_keep_is_said() -> None:
+    kept: dict[str, Any] = {
+        "updates": 10_000, "answers": 900, "failed": 0, "load": {"count": 1500, "non_2xx": 0}, "violations": 0, "unseen": 0,
+        "effect_ms": {"p99": 1000.0},
+    }  # fmt: skip
+    assert shelf.broken_promises(kept) == []
+    worse = {"updates": 9_999, "load": {"non_2xx": 3}, "violations": 1, "effect_ms": {"p99": 1000.1}}
+    assert shelf.broken_promises(kept | worse) == [
+        "1 items shown, left out or priced otherwise than was known",
+        "3 requests of the load failed beside the updates",
+        "9999 updates, fewer than 10,000",
+        "effect_ms.p99 1000.1 is above 1000",
     ]
 
 
