@@ -38,7 +38,7 @@ def read_catalog(record: object) -> Verdict:
     return Verdict(None if found else dict(flat), tuple(found))
 
 
-class CatalogState(msgspec.Struct, frozen=True):
+class CatalogState(msgspec.Struct, frozen=True, gc=False):
     """What serving follows of an update, as it stands in the topic; its other fields are not read."""
 
     item_id: str

@@ -7,6 +7,7 @@ several, they are processes of their own (`scorer.workers`).
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging.config
 import signal
 import socket
@@ -54,6 +55,7 @@ async def serve(settings: Settings, parent: socket.socket | None = None) -> None
         if parent is not None:
             ends.callback(asyncio.create_task(workers.beat(parent)).cancel)
             await _until_ready(service, stopping)
+        ends.callback(asyncio.create_task(_settle(service)).cancel)
         if not stopping.is_set():
             await _serve(settings, service, stopping)
 
@@ -87,6 +89,13 @@ async def _until_ready(service: Service, stopping: asyncio.Event) -> None:
         async with asyncio.timeout(READY_SECONDS):
             while not stopping.is_set() and await service.missing():
                 await asyncio.sleep(0.05)
+
+
+async def _settle(service: Service) -> None:
+    """Once it is ready, leave what lives as long as the process out of full collections: requests would wait for each of them."""
+    while await service.missing():
+        await asyncio.sleep(1)
+    gc.freeze()
 
 
 def taken(host: str, port: int) -> socket.socket:

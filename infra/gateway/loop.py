@@ -17,7 +17,8 @@ from contracts.clock import Clock
 from contracts.settings import TOPICS
 from infra.gateway.routing import Routed, route
 
-BATCH = 500
+BATCH = 5_000
+"""Records at most: one that is behind waits for the broker once for so many."""
 WAIT_SECONDS = 0.02
 LAG_EVERY_SECONDS = 1.0
 DRAIN_SECONDS = 10.0
