@@ -1,7 +1,7 @@
 """Who is let in when more is asked than can be answered at once: the pages where shoppers buy come first.
 
 ```
-product, cart, checkout ─► WHOLE at a time; LINE may wait, the next gets 503, at once, with Retry-After
+product, cart, checkout ─► WHOLE at a time; FIRST_LINE may wait, the next gets 503, at once, with Retry-After
 the others              ─► the same while fewer than SOFT are there; else a light answer, LIGHT at a time; LINE may wait
 ```
 A light answer is one that nothing has to be read for (`overloaded` is its cause). A burst waits its turn; what waits longer than the lines are is sent away.
@@ -26,7 +26,8 @@ milliseconds of the one thread: `WHOLE` of them must be less than the time that 
 answers that lie there already would pass for a Redis that is silent."""
 LIGHT = 1
 """Light answers in one turn of the loop: in between, what Redis has answered is taken."""
-LINE = 16
+FIRST_LINE, LINE = 48, 16
+"""What comes in bursts waits rather than being sent away; the first wait less, since they stand before the others."""
 
 
 class Lane:
@@ -50,17 +51,20 @@ class Lane:
         Raises:
             ProblemError: 503, too many wait.
         """
-        await self._turn(self._first if first else self._others)
+        if first:
+            await self._turn(self._first, FIRST_LINE)
+        else:
+            await self._turn(self._others, LINE)
         try:
             yield
         finally:
             self._pass_on()
 
-    async def _turn(self, line: deque[asyncio.Future[None]]) -> None:
+    async def _turn(self, line: deque[asyncio.Future[None]], most: int) -> None:
         if self.under_way < self._places:
             self.under_way += 1
             return
-        if len(line) >= LINE:
+        if len(line) >= most:
             self._refused()
             raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, f"{len(line)} requests wait; ask again")
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()

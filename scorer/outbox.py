@@ -15,6 +15,8 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 LOG = logging.getLogger("scorer.outbox")
 POLL_SECONDS = 0.1
+AGAIN = 3
+"""So often is sent again what Kafka answered unreadably; librdkafka, which repeats all else, gives it up."""
 
 Delivered = Callable[[KafkaError | None], None]
 
@@ -49,10 +51,17 @@ class Outbox:
         self._thread.start()
 
     def send(self, record: Record, delivered: Delivered) -> bool:
-        """Queue a record; False when the queue is full. `delivered` runs in the outbox's thread."""
+        """Queue a record; False when the queue is full. `delivered` runs in the outbox's thread.
 
+        A record may come to lie twice, where the answer to it could not be read.
+        """
+        return self._send(record, delivered, AGAIN)
+
+    def _send(self, record: Record, delivered: Delivered, again: int) -> bool:
         def report(error: KafkaError | None, _: Message) -> None:
-            delivered(error)
+            unread = error is not None and error.code() == KafkaError._BAD_MSG
+            if not (unread and again and self._send(record, delivered, again - 1)):
+                delivered(error)
 
         try:
             self._producer.produce(

@@ -8,7 +8,7 @@ from collections import Counter
 import httpx
 
 from contracts.clock import to_micros
-from scorer.admission import LINE, SOFT, WHOLE
+from scorer.admission import FIRST_LINE, SOFT, WHOLE
 from tests.scorer.kit import GRANTED_AT, Rows, Running, micros_ago, unique
 
 PAUSE_MS = 1500
@@ -31,7 +31,7 @@ def test_product_pages_come_first_and_what_is_too_much_is_sent_away(braid: Runni
     async def crowd() -> list[tuple[str, httpx.Response]]:
         rows.redis.client_pause(PAUSE_MS, all=True)
         named = ["product"] * WHOLE + ["home"] * (SOFT - WHOLE) + ["search"] * 3
-        named += ["cart"] * LINE + ["checkout"] * 5
+        named += ["cart"] * FIRST_LINE + ["checkout"] * 5
         tasks = []
         for placement in named:
             tasks.append(asyncio.create_task(ask(placement)))
@@ -46,7 +46,7 @@ def test_product_pages_come_first_and_what_is_too_much_is_sent_away(braid: Runni
         ("product", 200): WHOLE,
         ("home", 200): SOFT - WHOLE,
         ("search", 200): 3,
-        ("cart", 200): LINE,
+        ("cart", 200): FIRST_LINE,
         ("checkout", 503): 5,
     }
     rungs = {
@@ -58,7 +58,7 @@ def test_product_pages_come_first_and_what_is_too_much_is_sent_away(braid: Runni
     assert rungs == {*whole, ("search", "popular", "overloaded")}
     refused = next(answer for _, answer in answers if answer.status_code == 503)
     assert refused.headers["retry-after"] == "1"
-    assert refused.json()["detail"] == f"{LINE} requests wait; ask again"
+    assert refused.json()["detail"] == f"{FIRST_LINE} requests wait; ask again"
     assert braid.metric("shed_total", how="light") - before["light"] == 3
     assert braid.metric("shed_total", how="refused") - before["refused"] == 5
     # It is over as soon as they are answered.
