@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, TypeAlias, get_args
+from typing import Annotated, Literal, TypeAlias, get_args
 
 import msgspec
 
@@ -11,6 +11,8 @@ from contracts.events import Verdict
 from contracts.fields import Field, Kind, Violation, read_field
 
 Availability: TypeAlias = Literal["in_stock", "out_of_stock", "withdrawn"]
+MOST = 2**62
+"""Below what an int64 holds."""
 AVAILABILITIES: tuple[str, ...] = get_args(Availability)
 CATALOG_FIELDS = (
     Field("item_id", Kind.STRING, "The shop's item", required=True, max_length=64),
@@ -42,7 +44,7 @@ class CatalogState(msgspec.Struct, frozen=True, gc=False):
     """What serving follows of an update, as it stands in the topic; its other fields are not read."""
 
     item_id: str
-    price_minor: int
+    price_minor: Annotated[int, msgspec.Meta(ge=1, le=MOST)]
     currency: str
     availability: Availability
-    effective_time: int
+    effective_time: Annotated[int, msgspec.Meta(ge=0, le=MOST)]

@@ -92,10 +92,14 @@ async def _until_ready(service: Service, stopping: asyncio.Event) -> None:
 
 
 async def _settle(service: Service) -> None:
-    """Once it is ready, leave what lives as long as the process out of full collections: requests would wait for each of them."""
-    while await service.missing():
+    """Leave what lives long, of the process and of each snapshot, out of full collections: requests would wait for each of them."""
+    settled = None
+    while True:
+        serving = service.follower.serving
+        if serving is not settled and not await service.missing():
+            gc.freeze()
+            settled = serving
         await asyncio.sleep(1)
-    gc.freeze()
 
 
 def taken(host: str, port: int) -> socket.socket:

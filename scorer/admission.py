@@ -2,7 +2,8 @@
 
 ```
 product, cart, checkout ─► WHOLE at a time; FIRST_LINE may wait, the next gets 503, at once, with Retry-After
-the others              ─► the same while fewer than SOFT are there; else a light answer, LIGHT at a time; LINE may wait
+the others              ─► the same while fewer than SOFT are there, for PATIENCE_SECONDS; else a light answer, LIGHT at a time;
+                           LINE may wait
 ```
 A light answer is one that nothing has to be read for (`overloaded` is its cause). A burst waits its turn; what waits longer than the lines are is sent away.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 
 from contracts.policy import PlacementName
@@ -27,7 +28,9 @@ answers that lie there already would pass for a Redis that is silent."""
 LIGHT = 1
 """Light answers in one turn of the loop: in between, what Redis has answered is taken."""
 FIRST_LINE, LINE = 48, 16
-"""What comes in bursts waits rather than being sent away; the first wait less, since they stand before the others."""
+"""What comes in bursts waits rather than being sent away."""
+PATIENCE_SECONDS = 0.25
+"""Whoever stands behind the first pages so long has a light answer: first pages alone can take every place."""
 
 
 class Lane:
@@ -44,23 +47,13 @@ class Lane:
     def waiting(self) -> int:
         return len(self._first) + len(self._others)
 
-    @asynccontextmanager
-    async def place(self, *, first: bool) -> AsyncIterator[None]:
-        """Wait for a place, and have it.
+    async def enter(self, *, first: bool) -> None:
+        """Wait for a place, and have it until `leave`.
 
         Raises:
             ProblemError: 503, too many wait.
         """
-        if first:
-            await self._turn(self._first, FIRST_LINE)
-        else:
-            await self._turn(self._others, LINE)
-        try:
-            yield
-        finally:
-            self._pass_on()
-
-    async def _turn(self, line: deque[asyncio.Future[None]], most: int) -> None:
+        line, most = (self._first, FIRST_LINE) if first else (self._others, LINE)
         if self.under_way < self._places:
             self.under_way += 1
             return
@@ -72,19 +65,21 @@ class Lane:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.cancelled():
+            if not turn.cancelled():
+                self.leave()
+            # Whoever left meanwhile may have passed over it already.
+            with suppress(ValueError):
                 line.remove(turn)
-            else:
-                self._pass_on()
             raise
 
-    def _pass_on(self) -> None:
+    def leave(self) -> None:
         """The place goes to who waits longest, of the first line before the others."""
-        line = self._first or self._others
-        if line:
-            line.popleft().set_result(None)
-        else:
-            self.under_way -= 1
+        while line := self._first or self._others:
+            turn = line.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self.under_way -= 1
 
 
 class Admission:
@@ -108,9 +103,20 @@ class Admission:
         """
         first = placement in FIRST
         whole = first or self._whole.under_way + self._whole.waiting < SOFT
-        async with (self._whole if whole else self._light).place(first=first):
+        if whole:
+            try:
+                async with asyncio.timeout(None if first else PATIENCE_SECONDS):
+                    await self._whole.enter(first=first)
+            except TimeoutError:
+                whole = False
+        lane = self._whole if whole else self._light
+        if not whole:
+            await lane.enter(first=first)
+        try:
             if not whole:
                 self._metrics.shed.labels("light").inc()
                 # Who never waits keeps all others waiting.
                 await asyncio.sleep(0)
             yield whole
+        finally:
+            lane.leave()

@@ -28,6 +28,8 @@ from scorer.reader import TopicReader
 
 LOG = logging.getLogger("scorer.catalog")
 STATE = msgspec.json.Decoder(CatalogState)
+AT_ONCE = 5_000
+"""States put on a new shelf before the next update has its turn."""
 REMEMBERED_MICROS = 7 * 86_400_000_000
 """What took effect so long before a snapshot's cut is forgotten: no snapshot so old is gone back to."""
 
@@ -57,11 +59,18 @@ class CatalogFollower:
 
     def stock(self, snapshot: Snapshot) -> Shelf:
         """A shelf for a snapshot, with what is known; from now on it is kept up to date as long as anybody holds it, beside the one that serves until it does."""
+        shelf = Shelf.of(snapshot)
+        oldest = shelf.since - REMEMBERED_MICROS
         with self._lock:
-            shelf = Shelf.of(snapshot, self._states.values())
             self._shelves.add(shelf)
-            oldest = shelf.since - REMEMBERED_MICROS
             self._states = {n: state for n, state in self._states.items() if state.effective_time >= oldest}
+            known = list(self._states.values())
+        for begin in range(0, len(known), AT_ONCE):
+            # In between, what comes meanwhile is put, on this shelf too: a state that another took the place of is too late.
+            with self._lock:
+                for state in known[begin : begin + AT_ONCE]:
+                    if self._states.get(state.item_id) is state:
+                        shelf.put(state)
         return shelf
 
     def close(self) -> None:

@@ -1,6 +1,7 @@
 """Sends records to Kafka without making a request wait: a bounded local queue, delivered in the background.
 
-A key's partition is librdkafka's `consistent_random`, as the gateway's: a visitor's events stay in one order.
+A key's partition is librdkafka's `consistent_random`, as the gateway's: a visitor's events stay in one order, but for those that are
+sent again because Kafka's answer could not be read.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 LOG = logging.getLogger("scorer.outbox")
 POLL_SECONDS = 0.1
 AGAIN = 3
-"""So often is sent again what Kafka answered unreadably; librdkafka, which repeats all else, gives it up."""
+"""So often is sent again what Kafka answered unreadably: librdkafka, which repeats what passes, gives it up."""
+UNREAD = (KafkaError._BAD_MSG, KafkaError._UNDERFLOW)
 
 Delivered = Callable[[KafkaError | None], None]
 
@@ -53,13 +55,13 @@ class Outbox:
     def send(self, record: Record, delivered: Delivered) -> bool:
         """Queue a record; False when the queue is full. `delivered` runs in the outbox's thread.
 
-        A record may come to lie twice, where the answer to it could not be read.
+        A record may come to lie more than once, where the answers to it could not be read.
         """
         return self._send(record, delivered, AGAIN)
 
     def _send(self, record: Record, delivered: Delivered, again: int) -> bool:
         def report(error: KafkaError | None, _: Message) -> None:
-            unread = error is not None and error.code() == KafkaError._BAD_MSG
+            unread = error is not None and error.code() in UNREAD
             if not (unread and again and self._send(record, delivered, again - 1)):
                 delivered(error)
 

@@ -75,7 +75,7 @@ class TopicReader:
                 self._log.warning("the topic cannot be read", extra={"cause": str(error)})
                 self._stopped.wait(AGAIN_SECONDS)
             except Exception:
-                # Whatever it is: what is known goes on serving, and the next record is tried.
+                # Whatever it is: what is known goes on serving, and it is tried again.
                 self._log.exception("following the topic failed")
                 self._stopped.wait(AGAIN_SECONDS)
 

@@ -26,7 +26,6 @@ from scorer.trends import TrendFollower
 EVENTS_QUEUED = 50_000
 DECISIONS_QUEUED = 100_000
 DECISION_DELIVERY_SECONDS = 120.0
-KAFKA_TRIAL_SECONDS = 1.0
 """Decisions outlast a restart of the broker; nobody waits for them."""
 REACH_SECONDS = 1.0
 
@@ -113,7 +112,7 @@ async def running(options: Options) -> AsyncIterator[Service]:
     decisions = Outbox(options.kafka_bootstrap, options.decisions_queued, DECISION_DELIVERY_SECONDS)
 
     async def reached() -> bool:
-        return await asyncio.to_thread(events.reach, KAFKA_TRIAL_SECONDS) is None
+        return await asyncio.to_thread(events.reach, REACH_SECONDS) is None
 
     kafka = Breaker(reached)
     await follower.look()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -25,7 +27,18 @@ from scorer.stamps import Stamp, stamp_of
 
 LOG = logging.getLogger("scorer.snapshots")
 FOLLOW_SECONDS = 0.5
-UNUSABLE = (BraidError, OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError)
+AGAIN_SECONDS = 60.0
+"""What was refused is tried again: its files may have come after the pointer, or none could be opened for a moment."""
+UNUSABLE = (
+    BraidError,
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RuntimeError,
+)
 """What files that are not a snapshot raise on their way through JSON, numpy and LiteRT."""
 
 
@@ -41,6 +54,7 @@ class Follower:
         self._policies = policies
         self._metrics = metrics
         self._stamp: Stamp | None = None
+        self._again_at = math.inf
         self._refused: str | None = None
         self.serving: Served | None = None
 
@@ -60,17 +74,20 @@ class Follower:
             await asyncio.sleep(FOLLOW_SECONDS)
 
     async def look(self) -> None:
-        """Take the policy if it changed, and open what is current if the pointer did since the last look."""
+        """Take the policy if it changed, and open what is current if the pointer did since the last look, or it was refused a while ago."""
         if await asyncio.to_thread(self._policies.look) and self.serving is not None:
             self.serving = await asyncio.to_thread(self.serving.under, self._policies.policy)
         stamp = stamp_of(self._folder / CURRENT)
-        if stamp is None or stamp == self._stamp:
+        known = stamp == self._stamp
+        if stamp is None or (known and time.monotonic() < self._again_at):
             return
-        self._stamp = stamp
+        self._stamp, self._again_at = stamp, math.inf
         try:
             served = await asyncio.to_thread(self._opened)
         except UNUSABLE as error:
-            self._refuse(f"snapshot refused: {type(error).__name__}: {error}")
+            self._again_at = time.monotonic() + AGAIN_SECONDS
+            if not known:
+                self._refuse(f"snapshot refused: {type(error).__name__}: {error}")
             if self.serving is None and (earlier := await asyncio.to_thread(self._earlier)):
                 self._swap(earlier)
         else:

@@ -101,17 +101,19 @@ def run_updates(broken: Broken, count: int, rate: int, load_rate: int) -> dict[s
     ]
     for asker in askers:
         asker.start()
-    with ThreadPoolExecutor(1) as pool:
-        load = pool.submit(broken.asked("home").open_loop, load_rate, (WARM + count) / rate, 24)
-        # A broker that has just begun is slow for some seconds: what it is sent then is not looked at.
-        updates.run(WARM)
-        updates.sent.clear()
-        seen.clear()
-        updates.run(count)
-    time.sleep(2)
-    stop.set()
-    for asker in askers:
-        asker.join(30)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            load = pool.submit(broken.asked("home").open_loop, load_rate, (WARM + count) / rate, 24)
+            # A broker that has just begun is slow for some seconds: what it is sent then is not looked at.
+            updates.run(WARM)
+            updates.sent.clear()
+            seen.clear()
+            updates.run(count)
+        time.sleep(2)
+    finally:
+        stop.set()
+        for asker in askers:
+            asker.join(30)
     effects = effects_of(updates.sent, seen)
     return {
         "updates": len(updates.sent),

@@ -6,6 +6,7 @@ import argparse
 import signal
 import sys
 import threading
+from functools import partial
 
 from confluent_kafka import KafkaException
 from prometheus_client import REGISTRY, start_http_server
@@ -32,7 +33,13 @@ def main() -> int:
         start_http_server(settings.port("gateway_metrics"), settings.host)
         log("started", instance=instance, bootstrap=bootstrap)
         meter = Metrics(REGISTRY)
-        Gateway(consumer(bootstrap, instance), producer(bootstrap), settings.clock(), meter, stop).run()
+        Gateway(
+            consumer(bootstrap, instance, partial(meter.retried, "commit")),
+            producer(bootstrap),
+            settings.clock(),
+            meter,
+            stop,
+        ).run()
     except (KafkaException, DeliveryError) as error:
         log("failed", level="error", error=str(error))
         return 1

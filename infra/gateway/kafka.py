@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from confluent_kafka import Consumer, Producer
+from collections.abc import Callable
+
+from confluent_kafka import Consumer, KafkaError, Producer
 from confluent_kafka.admin import (  # type: ignore[attr-defined]
     AdminClient,
     AlterConfigOpType,
@@ -18,20 +20,33 @@ MAX_REJECTION_BYTES = 3 * 1024 * 1024
 """A raw record of Kafka's default 1 MiB, in base64, with its violations."""
 
 
-def consumer(bootstrap: str, instance: int) -> Consumer:
-    """A static member of the gateway's group: after a crash the same instance has its partitions back at once."""
+def consumer(bootstrap: str, instance: int, uncommitted: Callable[[str], None]) -> Consumer:
+    """A static member of the gateway's group: after a crash the same instance has its partitions back at once.
+
+    Args:
+        uncommitted: is told why a commit failed.
+    """
+
+    def committed(error: KafkaError | None, _: object) -> None:
+        if error is not None:
+            uncommitted(error.name())
+
     return Consumer(
         {
             "bootstrap.servers": bootstrap,
             "group.id": GROUP,
             "group.instance.id": f"{GROUP}-{instance}",
             "client.id": f"{GROUP}-{instance}",
-            # A commit is a record that the broker writes: one a second, not one a batch.
+            # A commit is a record that the broker writes: five a second, not one a batch.
             "enable.auto.commit": True,
-            "auto.commit.interval.ms": 1000,
+            "auto.commit.interval.ms": 200,
             "enable.auto.offset.store": False,
             "auto.offset.reset": "earliest",
+            # So long its end waits at most for a broker that is away.
+            "session.timeout.ms": 6000,
+            "heartbeat.interval.ms": 1500,
             "queued.max.messages.kbytes": 32 * 1024,
+            "on_commit": committed,
         }
     )
 

@@ -21,7 +21,7 @@ BATCH = 5_000
 """Records at most: one that is behind waits for the broker once for so many."""
 WAIT_SECONDS = 0.02
 LAG_EVERY_SECONDS = 1.0
-DRAIN_SECONDS = 10.0
+DRAIN_SECONDS = 5.0
 
 
 class Meter(Protocol):
@@ -109,7 +109,7 @@ class Gateway:
         return True
 
     def _commit(self, messages: Sequence[Message]) -> None:
-        """From the client's next commit on, and at the latest when it closes, these are not read again.
+        """From the client's next commit on, and where Kafka is there when it closes, these are not read again.
 
         Failing is harmless: the next batch's place covers this one, or who has the partition now writes it again.
         """
@@ -120,7 +120,7 @@ class Gateway:
         except KafkaException as error:
             if error.args[0].fatal():
                 raise
-            self.meter.retried("commit", error.args[0].name())
+            self.meter.retried("store", error.args[0].name())
 
     def _report_lag(self) -> None:
         if time.monotonic() - self._lag_at < LAG_EVERY_SECONDS:

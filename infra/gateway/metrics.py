@@ -25,7 +25,7 @@ class Metrics:
         self._lag = Gauge(
             "braid_gateway_lag", "Records of events_raw not yet moved", ["partition"], registry=registry
         )
-        self._seconds = Histogram("braid_gateway_batch_seconds", "From read to committed", registry=registry)
+        self._seconds = Histogram("braid_gateway_batch_seconds", "From read to stored", registry=registry)
 
     def moved(self, routed: Sequence[Routed], seconds: float) -> None:
         reasons = [record.reason for record in routed if record.reason is not None]

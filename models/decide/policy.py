@@ -73,7 +73,8 @@ class Rulebook:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Candidates, each once: rows int32[n], their score float32[n] in their tier, int32[n], and their value float32[n] in the list."""
+    """Candidates, each once: rows int32[n], their tier int32[n], the score float32[n] they have there, and their value float32[n] in the
+    list."""
 
     items: Ints
     scores: Floats

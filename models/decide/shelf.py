@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import NamedTuple, Self
+from typing import Self
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -22,7 +23,7 @@ from models.decide.scored import NOTHING, Mask, Scored
 from models.decide.snapshot import Snapshot
 
 
-class Offer(NamedTuple):
+class Offer(msgspec.Struct, frozen=True, gc=False):
     """What an item costs, in minor units of the currency, and from when on, µs."""
 
     price_minor: int

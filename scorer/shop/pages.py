@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -24,10 +25,17 @@ from scorer.shop.titles import Titles
 from scorer.shop.visit import CONSENTS, Visit
 from scorer.wire import RankRequest
 
+LOG = logging.getLogger("scorer.shop")
 LISTED = 8
 FOUND = 60
 MOST_SAID = 4_096
 """Bytes of a form."""
+PRIVATE = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "frame-ancestors 'none'; object-src 'none'; base-uri 'none'",
+    "X-Content-Type-Options": "nosniff",
+}
+"""A page is one shopper's, of this shop alone."""
 PEEK, PARTS = "peek", ("peek", "list")
 PAGES = Environment(
     loader=FileSystemLoader(Path(__file__).parent),
@@ -60,7 +68,7 @@ def install(app: FastAPI, service: Service) -> None:
         call = _Call.of(request, service)
         card = call.card(call.row(item))
         if not call.part:
-            await shop.tell(call, "view_item", [item], attribution_token=token and token[:256])
+            await shop.saw(call, "view_item", [item], attribution_token=token and token[:256])
         return await shop.page(
             call, "product", {"item": card}, List("product", "Beside it", {"item_id": item})
         )
@@ -71,7 +79,7 @@ def install(app: FastAPI, service: Service) -> None:
         if not term or not term.isprintable():
             return RedirectResponse("/shop", HTTPStatus.SEE_OTHER)
         if not call.part:
-            await shop.tell(call, "search", [], search_term=term)
+            await shop.saw(call, "search", [], search_term=term)
         found = [] if call.part else await shop.found(call, term)
         shown = List("home", "Close to it", {"search_term": term})
         return await shop.page(call, "search", {"term": term, "found": found}, shown)
@@ -194,13 +202,23 @@ class _Shop:
             broken = "; ".join(f"{one.field}: {one.rule}" for one in taken.results[0].violations)
             raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, broken)
 
+    async def saw(self, call: _Call, name: str, items: list[str], **more: Any) -> None:
+        """Send what was only looked at: where Kafka does not take it, the page is shown all the same."""
+        try:
+            await self.tell(call, name, items, **more)
+        except ProblemError as error:
+            if error.status != HTTPStatus.SERVICE_UNAVAILABLE:
+                raise
+            LOG.warning("a view was not recorded", extra={"event_name": name, "cause": error.detail})
+
     async def found(self, call: _Call, term: str) -> list[Any]:
         """The items whose title holds every word of the term, in the shopper's order."""
         snapshot = call.served.snapshot
         if self._titles is None or self._titles.version != snapshot.version:
             self._titles = await asyncio.to_thread(Titles, snapshot)
         most = call.served.rules.policy.at("search").max_count
-        items = [snapshot.ids[row] for row in self._titles.find(term, min(FOUND, most))]
+        rows = await asyncio.to_thread(self._titles.find, term, min(FOUND, most))
+        items = [snapshot.ids[row] for row in rows]
         if not items:
             return []
         asked = RankRequest(**msgspec.structs.asdict(call.visit.asks(search_term=term)), items=items)
@@ -220,7 +238,7 @@ class _Shop:
             token = answer.attribution_token
             if answer.results:
                 items = [result.item_id for result in answer.results]
-                await self.tell(call, "view_item_list", items, attribution_token=token)
+                await self.saw(call, "view_item_list", items, attribution_token=token)
         session = next((row for row in why.rows if row.view == "session"), None)
         html = PAGES.get_template("list.html.j2" if call.part else f"{name}.html.j2").render(
             visit=call.visit,
@@ -234,7 +252,7 @@ class _Shop:
             events=int((session.version or (0, 0))[1]) if session else 0,
             **more,
         )
-        response = HTMLResponse(html)
+        response = HTMLResponse(html, headers=PRIVATE)
         call.visit.keep(response, call.cookies)
         return response
 

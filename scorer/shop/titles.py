@@ -10,7 +10,7 @@ from models.decide.columns import Texts
 from models.decide.snapshot import Snapshot
 from models.decide.words import WORD
 
-MOST_LOOKED_AT = 20_000
+MOST_LOOKED_AT = 2_000
 """Titles with the longest word that are held against the others: a search must not hold up the shop."""
 
 

@@ -8,10 +8,29 @@ from collections import Counter
 import httpx
 
 from contracts.clock import to_micros
-from scorer.admission import FIRST_LINE, SOFT, WHOLE
+from scorer.admission import FIRST_LINE, SOFT, WHOLE, Lane
 from tests.scorer.kit import GRANTED_AT, Rows, Running, micros_ago, unique
 
 PAUSE_MS = 1500
+
+
+def test_who_gives_up_while_waiting_leaves_the_place_to_the_next() -> None:
+    async def crowd() -> tuple[int, int]:
+        lane = Lane(1, lambda: None)
+        await lane.enter(first=True)
+        waiting = [asyncio.create_task(lane.enter(first=True)) for _ in range(3)]
+        await asyncio.sleep(0)
+        waiting[0].cancel()  # in the same turn in which its place comes
+        lane.leave()
+        waiting[1].cancel()  # after it was given the place
+        told = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(one) for one in told] == [asyncio.CancelledError, asyncio.CancelledError, type(None)]
+        lane.leave()
+        return lane.under_way, lane.waiting
+
+    assert asyncio.run(crowd()) == (0, 0)
+
+
 GRANT = to_micros(GRANTED_AT)
 
 
@@ -41,7 +60,7 @@ def test_product_pages_come_first_and_what_is_too_much_is_sent_away(braid: Runni
 
     answers = braid.wait(crowd())
     told = Counter((name, answer.status_code) for name, answer in answers)
-    # Those in the line had their turn after the pause; the three searches took no place there: nothing was read for them.
+    # Those in the first line had their turn after the pause; the three searches took no place there, and the home pages lost patience.
     assert told == {
         ("product", 200): WHOLE,
         ("home", 200): SOFT - WHOLE,
@@ -54,12 +73,12 @@ def test_product_pages_come_first_and_what_is_too_much_is_sent_away(braid: Runni
         for name, answer in answers
         if answer.is_success
     }
-    whole = {(name, "full", None) for name in ("product", "home", "cart")}
-    assert rungs == {*whole, ("search", "popular", "overloaded")}
+    whole = {(name, "full", None) for name in ("product", "cart")}
+    assert rungs == {*whole, *((name, "popular", "overloaded") for name in ("home", "search"))}
     refused = next(answer for _, answer in answers if answer.status_code == 503)
     assert refused.headers["retry-after"] == "1"
     assert refused.json()["detail"] == f"{FIRST_LINE} requests wait; ask again"
-    assert braid.metric("shed_total", how="light") - before["light"] == 3
+    assert braid.metric("shed_total", how="light") - before["light"] == 3 + SOFT - WHOLE
     assert braid.metric("shed_total", how="refused") - before["refused"] == 5
     # It is over as soon as they are answered.
     assert braid.recommend(**who)["degraded"]["rung"] == "full"

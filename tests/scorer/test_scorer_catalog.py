@@ -138,9 +138,10 @@ def test_what_holds_later_waits_for_its_time(own: Options, shop: Snapshot):
 
 def test_a_record_that_cannot_be_read_costs_itself_alone(own: Options, braid: Running, shop: Snapshot):
     wrong = update(shop.ids[0], availability="perhaps")
-    places = send(own, b"{", b"", wrong, update(shop.ids[1], availability="out_of_stock"))
+    huge = update(shop.ids[0], price_minor=2**63)
+    places = send(own, b"{", b"", wrong, huge, update(shop.ids[1], availability="out_of_stock"))
     assert shown(passed(braid, places)) == ["a", "c", "d", "e"]
-    assert braid.metric("catalog_updates_total", outcome="refused") >= 3
+    assert braid.metric("catalog_updates_total", outcome="refused") >= 4
 
 
 def test_a_worker_that_starts_knows_the_shelf_before_it_is_ready(own: Options, shop: Snapshot):

@@ -62,6 +62,21 @@ def test_a_damaged_snapshot_is_refused(following: Running, serving: Path, damage
     assert look_after(following, serving) != good
 
 
+def test_what_came_after_its_pointer_is_taken_when_it_is_tried_again(
+    following: Running, serving: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = look(following)
+    version = write_snapshot(serving, snapshot(model_version="knn-2"), None, NOW)
+    (serving / version).rename(serving / "on its way")
+    point_at(serving, version)
+    assert look(following) == good
+    (serving / "on its way").rename(serving / version)
+    assert look(following) == good
+    monkeypatch.setattr(following.service.follower, "_again_at", 0.0)
+    assert look(following) == version
+    assert following.metric("snapshots_refused_total") == 1
+
+
 def test_a_worker_that_starts_on_a_damaged_snapshot_serves_the_one_before(
     options: Options, serving: Path
 ) -> None:
