@@ -8,29 +8,10 @@ from collections import Counter
 import httpx
 
 from contracts.clock import to_micros
-from scorer.admission import FIRST_LINE, SOFT, WHOLE, Lane
+from scorer.admission import FIRST_LINE, SOFT, WHOLE
 from tests.scorer.kit import GRANTED_AT, Rows, Running, micros_ago, unique
 
 PAUSE_MS = 1500
-
-
-def test_who_gives_up_while_waiting_leaves_the_place_to_the_next() -> None:
-    async def crowd() -> tuple[int, int]:
-        lane = Lane(1, lambda: None)
-        await lane.enter(first=True)
-        waiting = [asyncio.create_task(lane.enter(first=True)) for _ in range(3)]
-        await asyncio.sleep(0)
-        waiting[0].cancel()  # in the same turn in which its place comes
-        lane.leave()
-        waiting[1].cancel()  # after it was given the place
-        told = await asyncio.gather(*waiting, return_exceptions=True)
-        assert [type(one) for one in told] == [asyncio.CancelledError, asyncio.CancelledError, type(None)]
-        lane.leave()
-        return lane.under_way, lane.waiting
-
-    assert asyncio.run(crowd()) == (0, 0)
-
-
 GRANT = to_micros(GRANTED_AT)
 
 

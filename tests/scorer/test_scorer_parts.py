@@ -120,9 +120,10 @@ def test_a_place_goes_to_the_first_line_before_the_others_and_is_never_lost() ->
         lane = Lane(1, lambda: None)
 
         async def visit(name: str, first: bool) -> None:
-            async with lane.place(first=first):
-                order.append(name)
-                await asyncio.sleep(0.01)
+            await lane.enter(first=first)
+            order.append(name)
+            await asyncio.sleep(0.01)
+            lane.leave()
 
         tasks = []
         for name, first in (("a", False), ("other", False), ("gone", True), ("first", True)):
@@ -133,12 +134,14 @@ def test_a_place_goes_to_the_first_line_before_the_others_and_is_never_lost() ->
         await asyncio.gather(*tasks, return_exceptions=True)
         assert (lane.under_way, lane.waiting) == (0, 0)
         # One that goes away in the moment of its turn passes the place on.
-        async with lane.place(first=True):
-            late = asyncio.create_task(visit("late", True))
-            await asyncio.sleep(0)
-        late.cancel()
-        await asyncio.gather(late, return_exceptions=True)
-        assert lane.under_way == 0
+        await lane.enter(first=True)
+        waiting = [asyncio.create_task(visit("late", True)) for _ in range(2)]
+        await asyncio.sleep(0)
+        waiting[0].cancel()  # in the turn of the loop in which the place would come
+        lane.leave()
+        waiting[1].cancel()  # when it has come
+        await asyncio.gather(*waiting, return_exceptions=True)
+        assert (lane.under_way, lane.waiting) == (0, 0)
 
     asyncio.run(story())
     assert order == ["a", "first", "other"]
