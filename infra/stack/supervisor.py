@@ -22,7 +22,6 @@ from infra.stack.unit import StackError, Unit
 
 UNREACHABLE = (OSError, xmlrpc.client.ProtocolError, xmlrpc.client.Fault)
 MARK = "BRAID_STACK"  # in the environment of every process of a stack: the `var` it belongs to
-YIELDING = ("nice", "-n", "5")
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,11 +190,10 @@ supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface""
 
 
 def _program(settings: Settings, unit: Unit, env: Mapping[str, str]) -> str:
-    command = unit.command if unit.first else (*YIELDING, *unit.command)
     variables = {**env, **unit.env, MARK: str(settings.var)}
     pairs = ",".join(f'{key}="{_escape(value)}"' for key, value in sorted(variables.items()))
     return f"""[program:{unit.name}]
-command={_escape(shlex.join(command))}
+command={_escape(shlex.join(unit.command))}
 directory={_escape(str(ROOT))}
 environment={pairs}
 autostart=false

@@ -23,8 +23,7 @@ class Unit:
 
     `command[0]` is looked up on the path; `needs` are files that must exist before a start; `ports` are names of
     `contracts.settings.PORTS`; `prepare` writes its configuration; `once` marks a command that does its work and
-    ends with 0, and is run again only when `healthy` says no; `first` one that shoppers wait for: where processors are scarce, the
-    others yield to it.
+    ends with 0, and is run again only when `healthy` says no.
     """
 
     name: str
@@ -36,7 +35,6 @@ class Unit:
     needs: tuple[Path, ...] = ()
     prepare: Callable[[], None] = _nothing
     once: bool = False
-    first: bool = False
     limit_seconds: float = 120.0
     stop_seconds: int = 15
 

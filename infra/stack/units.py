@@ -101,7 +101,6 @@ def redis_unit(settings: Settings) -> Unit:
         healthy=redis_answers(settings.host, settings.port("redis")),
         ports=("redis",),
         prepare=lambda: folder.mkdir(parents=True, exist_ok=True),
-        first=True,
     )
 
 
@@ -136,7 +135,6 @@ def room_units(settings: Settings) -> list[Unit]:
             http_ok(f"{settings.scorer_url}/healthz"),
             depends_on=("redis", "kafka"),
             ports=("scorer",),
-            first=True,
         ),
         _python(
             "spark-driver",
