@@ -11,9 +11,9 @@ from contracts.events import Verdict
 from contracts.fields import Field, Kind, Violation, read_field
 
 Availability: TypeAlias = Literal["in_stock", "out_of_stock", "withdrawn"]
+AVAILABILITIES: tuple[str, ...] = get_args(Availability)
 MOST = 2**62
 """Below what an int64 holds."""
-AVAILABILITIES: tuple[str, ...] = get_args(Availability)
 CATALOG_FIELDS = (
     Field("item_id", Kind.STRING, "The shop's item", required=True, max_length=64),
     Field("title", Kind.STRING, "Name shown", required=True, max_length=500),
