@@ -32,6 +32,7 @@ COLUMNS = (
     "availability",
     "ships_in_days",
     "campaign",
+    "offered_at",
     "item_first_seen_at",
     *COUNTED,
 )
@@ -42,6 +43,7 @@ class Catalog:
     """Every item known at a cut, in the order of item ids.
 
     Attributes:
+        offered_at: int64[items], µs, from when on the state holds that the cut knows.
         ships_in_days: int32[items], -1 where nothing is promised.
         carts_30d: int64[items], additions to the cart in the 30 days to the cut.
         numbers: float32[items, NUMBERS], what the ranker reads of each (`item_numbers`).
@@ -54,6 +56,7 @@ class Catalog:
     price_minor: tuple[int, ...]
     currency: tuple[str, ...]
     in_stock: npt.NDArray[np.bool_]
+    offered_at: npt.NDArray[np.int64]
     campaigns: tuple[str | None, ...]
     ships_in_days: Ints
     carts_30d: npt.NDArray[np.int64]
@@ -77,6 +80,8 @@ def read_catalog_at(settings: Settings, cut_on: date) -> Catalog:
     """The items that have a catalog state at the cut."""
     rows = read_cut(settings, "gold_item_features", cut_on, COLUMNS).sort_by("item_id")
     columns = {name: rows.column(name).to_pylist() for name in COLUMNS}
+    # A cut of before this column says of no state when it began.
+    end = to_micros(Cut(cut_on).end)
     kept = [n for n, title in enumerate(columns["title"]) if title is not None]
 
     def of(name: str) -> tuple[Any, ...]:
@@ -90,6 +95,7 @@ def read_catalog_at(settings: Settings, cut_on: date) -> Catalog:
         price_minor=of("price_minor"),
         currency=of("currency"),
         in_stock=np.array([state == "in_stock" for state in of("availability")], bool),
+        offered_at=np.array([end if at is None else at for at in of("offered_at")], np.int64),
         campaigns=of("campaign"),
         ships_in_days=np.array([-1 if days is None else days for days in of("ships_in_days")], np.int32),
         carts_30d=np.array([carts or 0 for carts in of("item_carts_30d")], np.int64),

@@ -24,7 +24,7 @@ from models.decide.query import NO_ITEM
 from models.errors import ModelsError
 
 Update = Mapping[str, Any]
-State: TypeAlias = tuple[str, str | None, str | None, int, str, bool, str | None, int]
+State: TypeAlias = tuple[str, str | None, str | None, int, str, bool, int, str | None, int]
 STATE = msgspec.json.Decoder(CatalogState)
 BATCH = 5_000
 SECONDS = 30.0
@@ -101,22 +101,7 @@ def newest(updates: Iterable[Update], now_micros: int) -> dict[str, Update]:
 
 def changed(catalog: Catalog, updates: Mapping[str, Update]) -> Catalog:
     """The catalog with the updates' states in place of its own, and new items beside its own, in the order of ids."""
-    return _with(
-        catalog,
-        {
-            item: (
-                u["title"],
-                u.get("category"),
-                u.get("brand"),
-                u["price_minor"],
-                u["currency"],
-                u["availability"] == "in_stock",
-                u.get("campaign"),
-                -1 if u.get("ships_in_days") is None else u["ships_in_days"],
-            )
-            for item, u in updates.items()
-        },
-    )
+    return _with(catalog, {item: _told(update) for item, update in updates.items()})
 
 
 def over(later: Catalog, earlier: Catalog) -> Catalog:
@@ -131,7 +116,7 @@ def _with(catalog: Catalog, changes: Mapping[str, State]) -> Catalog:
     known = catalog.index
     states = {item: _state(catalog, row) for row, item in enumerate(catalog.ids)} | dict(changes)
     ids = tuple(sorted(states))
-    titles, categories, brands, prices, currencies, stock, campaigns, ships = zip(
+    titles, categories, brands, prices, currencies, stock, offered, campaigns, ships = zip(
         *(states[item] for item in ids), strict=True
     )
     rows = np.array([known.get(item, NO_ITEM) for item in ids], np.int32)
@@ -144,6 +129,7 @@ def _with(catalog: Catalog, changes: Mapping[str, State]) -> Catalog:
         price_minor=prices,
         currency=currencies,
         in_stock=np.array(stock, bool),
+        offered_at=np.array(offered, np.int64),
         campaigns=campaigns,
         ships_in_days=np.array(ships, np.int32),
         carts_30d=_known(catalog.carts_30d, rows),
@@ -158,6 +144,21 @@ def _known(values: npt.NDArray[Any], rows: npt.NDArray[np.int32]) -> npt.NDArray
     return found
 
 
+def _told(update: Update) -> State:
+    days = update.get("ships_in_days")
+    return (
+        update["title"],
+        update.get("category"),
+        update.get("brand"),
+        update["price_minor"],
+        update["currency"],
+        update["availability"] == "in_stock",
+        update["effective_time"],
+        update.get("campaign"),
+        -1 if days is None else days,
+    )
+
+
 def _state(catalog: Catalog, row: int) -> State:
     return (
         catalog.titles[row],
@@ -166,6 +167,7 @@ def _state(catalog: Catalog, row: int) -> State:
         catalog.price_minor[row],
         catalog.currency[row],
         bool(catalog.in_stock[row]),
+        int(catalog.offered_at[row]),
         catalog.campaigns[row],
         int(catalog.ships_in_days[row]),
     )

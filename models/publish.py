@@ -87,6 +87,7 @@ def snapshot_of(
         price_minor=catalog.price_minor,
         currency=catalog.currency,
         in_stock=catalog.in_stock,
+        offered_at=catalog.offered_at,
         campaigns=catalog.campaigns,
         ships_in_days=catalog.ships_in_days,
         numbers=catalog.numbers,

@@ -13,6 +13,7 @@ import heapq
 import logging
 import threading
 from collections.abc import Sequence
+from datetime import date
 from weakref import WeakSet
 
 import msgspec
@@ -20,6 +21,7 @@ from confluent_kafka import Message
 
 from contracts.catalog import CatalogState
 from contracts.clock import Clock, to_micros
+from contracts.cuts import Cut
 from contracts.settings import TOPICS
 from models.decide.shelf import Shelf
 from models.decide.snapshot import Snapshot
@@ -60,7 +62,7 @@ class CatalogFollower:
     def stock(self, snapshot: Snapshot) -> Shelf:
         """A shelf for a snapshot, with what is known; from now on it is kept up to date as long as anybody holds it, beside the one that serves until it does."""
         shelf = Shelf.of(snapshot)
-        oldest = shelf.since - REMEMBERED_MICROS
+        oldest = to_micros(Cut(date.fromisoformat(snapshot.cut_on)).end) - REMEMBERED_MICROS
         with self._lock:
             self._shelves.add(shelf)
             self._states = {n: state for n, state in self._states.items() if state.effective_time >= oldest}

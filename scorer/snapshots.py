@@ -141,6 +141,7 @@ def check(served: Served) -> None:
         "price_minor": len(snapshot.price_minor),
         "currency": len(snapshot.currency),
         "in_stock": len(snapshot.in_stock),
+        "offered_at": len(snapshot.offered_at),
         "popularity": len(snapshot.popularity),
     }
     if snapshot.kind == "two_tower":

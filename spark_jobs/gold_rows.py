@@ -21,6 +21,7 @@ CATALOG_STATE = (
     "availability",
     "ships_in_days",
     "campaign",
+    "offered_at",
 )
 STAMPS = ("cut_on", "event_timestamp", "created_timestamp")
 CONTEXT = ("context_device", "context_channel", "context_country", "context_campaign")
@@ -111,7 +112,8 @@ def stamped(rows: DataFrame, delay: timedelta) -> DataFrame:
 
 def _catalog_at_cuts(history: DataFrame, first: date, last: date) -> DataFrame:
     """The newest state of each item at each cut."""
-    newest = history.groupBy("item_id", "effective_on").agg(
+    offered = history.withColumn("offered_at", F.col("effective_time"))
+    newest = offered.groupBy("item_id", "effective_on").agg(
         F.max_by(F.struct(*CATALOG_STATE), "effective_time").alias("state")
     )
     following = F.lead("effective_on").over(Window.partitionBy("item_id").orderBy("effective_on"))

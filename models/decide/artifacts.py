@@ -44,6 +44,7 @@ STAGED = "staged-{cut_on}.json"
 ARRAYS = {
     "price_minor": np.int64,
     "in_stock": np.bool_,
+    "offered_at": np.int64,
     "ships_in_days": np.int32,
     "numbers": np.float32,
     "vectors": np.float32,

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import date
 from typing import Self
 
 import msgspec
@@ -13,8 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from contracts.catalog import CatalogState
-from contracts.clock import to_micros
-from contracts.cuts import Cut
 from contracts.policy import PLAIN, Policy
 from models.decide.policy import Rulebook
 from models.decide.query import Query
@@ -40,30 +37,27 @@ class Shelf:
         price_minor: int64[items]: what filters by price read. An answer tells an `offer`, whose parts belong together.
         offers: by row, where an update said another than the snapshot.
         trending: what is taken this hour (`decide.trends`), replaced as a whole.
-        since: µs; what took effect before it stands in the snapshot already.
     """
 
     snapshot: Snapshot
     in_stock: Mask
     price_minor: npt.NDArray[np.int64]
-    since: int
     offers: dict[int, Offer] = field(default_factory=dict)
     trending: Scored = NOTHING
 
     @classmethod
     def of(cls, snapshot: Snapshot, states: Iterable[CatalogState] = ()) -> Self:
         """As the snapshot says, but for the items that `states` are of."""
-        cut_end = to_micros(Cut(date.fromisoformat(snapshot.cut_on)).end)
         prices = np.array(snapshot.price_minor, np.int64)
-        shelf = cls(snapshot, snapshot.in_stock.copy(), prices, cut_end)
+        shelf = cls(snapshot, snapshot.in_stock.copy(), prices)
         for state in states:
             shelf.put(state)
         return shelf
 
     def put(self, state: CatalogState) -> bool:
-        """What an item is from now on; False where the snapshot has no such item, or knew it already."""
+        """What an item is from now on; False where the snapshot has no such item, or knows a later state of it."""
         row = self.snapshot.index.get(state.item_id)
-        if row is None or state.effective_time < self.since:
+        if row is None or state.effective_time < self.snapshot.offered_at[row]:
             return False
         self.in_stock[row] = state.availability == "in_stock"
         self.price_minor[row] = state.price_minor
@@ -74,7 +68,7 @@ class Shelf:
         """What the item costs now."""
         snapshot = self.snapshot
         return self.offers.get(row) or Offer(
-            int(snapshot.price_minor[row]), snapshot.currency[row] or "", self.since
+            int(snapshot.price_minor[row]), snapshot.currency[row] or "", int(snapshot.offered_at[row])
         )
 
 

@@ -34,7 +34,7 @@ class Snapshot:
     Everything about items is of one length and in one order.
 
     Attributes:
-        in_stock: bool[items]; only these are recommended.
+        in_stock: bool[items]; only these are recommended. `offered_at` int64[items], µs: from when on stock and price are so.
         ships_in_days: int32[items], -1 where nothing is promised.
         numbers: float32[items, NUMBERS], what a ranker reads of each.
         index: item id → row.
@@ -60,6 +60,7 @@ class Snapshot:
     price_minor: Sequence[int] | npt.NDArray[np.int64]
     currency: Sequence[str | None]
     in_stock: npt.NDArray[np.bool_]
+    offered_at: npt.NDArray[np.int64]
     campaigns: Sequence[str | None]
     ships_in_days: npt.NDArray[np.int32]
     numbers: npt.NDArray[np.float32]

@@ -152,6 +152,7 @@ def _items(carts: Counter[str], cut: date) -> pa.Table:
             "availability": ["in_stock"] * len(known) + ["out_of_stock"],
             "ships_in_days": pa.array([None] * len(rows), pa.int64()),
             "campaign": pa.array([None] * len(rows), pa.string()),
+            "offered_at": [1] * len(rows),
             **{name: [carts[item] for item, _ in rows] for name in COUNTED},
             "item_first_seen_at": [1] * len(rows),
             "cut_on": [cut] * len(rows),

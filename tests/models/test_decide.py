@@ -66,6 +66,7 @@ def snapshot(kind="two_tower") -> Snapshot:
         price_minor=(100,) * 5,
         currency=("GBP",) * 5,
         in_stock=np.ones(5, bool),
+        offered_at=np.full(5, 7),
         campaigns=(None,) * 5,
         ships_in_days=np.full(5, -1, np.int32),
         numbers=np.zeros((5, len(NUMBERS)), np.float32),

@@ -129,6 +129,7 @@ def test_new_items_that_are_near_are_put_in_order_by_the_ranker_whatever_they_la
         price_minor=(100,) * count,
         currency=("GBP",) * count,
         in_stock=np.ones(count, bool),
+        offered_at=np.zeros(count, np.int64),
         campaigns=(None,) * count,
         ships_in_days=np.full(count, -1, np.int32),
         numbers=numbers,

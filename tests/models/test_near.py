@@ -37,6 +37,7 @@ def shop() -> Snapshot:
         price_minor=(100,) * ITEMS,
         currency=("GBP",) * ITEMS,
         in_stock=np.ones(ITEMS, bool),
+        offered_at=np.zeros(ITEMS, np.int64),
         campaigns=(None,) * ITEMS,
         ships_in_days=np.full(ITEMS, -1, np.int32),
         numbers=np.zeros((ITEMS, len(NUMBERS)), np.float32),

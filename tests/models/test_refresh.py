@@ -39,6 +39,7 @@ def catalog() -> Catalog:
         price_minor=(100, 200),
         currency=("GBP", "GBP"),
         in_stock=np.array([True, False]),
+        offered_at=np.array([10, 20]),
         campaigns=(None, "autumn"),
         ships_in_days=np.array([-1, 2], np.int32),
         carts_30d=np.array([5, 6]),
@@ -64,6 +65,7 @@ def test_a_new_item_stands_among_the_others_and_what_was_counted_stays(catalog):
     assert (found.ids, found.titles) == (("a", "b", "c"), ("A", "title of b", "New C"))
     assert (found.price_minor, found.categories) == ((100, 199, 250), (None, None, None))
     assert (found.in_stock.tolist(), found.carts_30d.tolist()) == ([True, True, True], [5, 0, 6])
+    assert found.offered_at.tolist() == [10, 1, 1]
 
 
 def test_a_fifth_of_the_prices_beyond_the_gates_factor_is_refused(catalog):

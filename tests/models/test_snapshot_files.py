@@ -30,6 +30,7 @@ def snapshot() -> Snapshot:
         price_minor=(100, 250),
         currency=("GBP", "EUR"),
         in_stock=np.array([True, False]),
+        offered_at=np.array([1, 2]),
         campaigns=("autumn", None),
         ships_in_days=np.array([3, -1], np.int32),
         numbers=np.zeros((2, len(NUMBERS)), np.float32),

@@ -60,7 +60,7 @@ def unique(kind: str) -> str:
 
 
 def snapshot(kind: str = "item_knn", model_version: str = "knn-1") -> Snapshot:
-    """Six items; "b" and "d" in categories. Neighbours: a → c 0.9, d 0.5, f 0.95; b → e 0.8. Vectors: item n points along axis n.
+    """Six items; "b" and "d" in categories; all offered for two days. Neighbours: a → c 0.9, d 0.5, f 0.95; b → e 0.8. Vectors: item n points along axis n.
     Italians take f and d."""
     neighbours = np.full((len(ITEMS), 3), -1, np.int32)
     scores = np.zeros((len(ITEMS), 3), np.float32)
@@ -75,6 +75,7 @@ def snapshot(kind: str = "item_knn", model_version: str = "knn-1") -> Snapshot:
         price_minor=(250, 100, 1999, 5, 300, 300),
         currency=("GBP",) * len(ITEMS),
         in_stock=np.array([item != "f" for item in ITEMS]),
+        offered_at=np.full(len(ITEMS), micros_ago(days=2)),
         campaigns=(None, None, "spring", None, None, None),
         ships_in_days=np.array([-1, 1, 5, -1, -1, -1], np.int32),
         numbers=np.zeros((6, len(NUMBERS)), np.float32),

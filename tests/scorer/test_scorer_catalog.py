@@ -101,7 +101,7 @@ def test_an_answer_that_has_passed_an_update_holds_it(own: Options, braid: Runni
         "EUR",
         "2011-09-02T11:59:00.000000Z",
     )
-    assert (second["price"], second["priced_at"]) == ("19.99", "2011-09-02T00:00:00.000000Z")
+    assert (second["price"], second["priced_at"]) == ("19.99", "2011-08-31T12:00:00.000000Z")
     assert shown(passed(braid, send(own, update(a)))) == ["a", "b", "c", "d", "e", "f"]
 
 
@@ -120,10 +120,16 @@ def test_an_older_update_that_comes_later_changes_nothing(own: Options, braid: R
     a = shop.ids[0]
     places = send(own, update(a, availability="withdrawn"), update(a, at=micros_ago(hours=1)))
     assert "a" not in shown(passed(braid, places))
-    # What took effect before the snapshot's cut stands in it.
-    assert "b" in shown(
-        passed(braid, send(own, update(shop.ids[1], micros_ago(days=2), availability="withdrawn")))
-    )
+    # The snapshot has a later state.
+    b = shop.ids[1]
+    assert "b" in shown(passed(braid, send(own, update(b, micros_ago(days=3), availability="withdrawn"))))
+
+
+def test_what_took_effect_before_the_cut_and_was_told_after_it_counts(
+    own: Options, braid: Running, shop: Snapshot
+):
+    places = send(own, update(shop.ids[1], micros_ago(days=1), availability="withdrawn"))
+    assert "b" not in shown(passed(braid, places))
 
 
 def test_what_holds_later_waits_for_its_time(own: Options, shop: Snapshot):

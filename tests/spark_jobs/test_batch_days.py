@@ -103,6 +103,10 @@ def test_a_range_equals_its_single_days_and_a_rerun_changes_nothing(
     assert {r["item_id"]: (r["price_minor"], r["item_views_30d"], r["item_purchases_30d"]) for r in items} == {
         "i1": (310, 1, 1), "i2": (500, 3, 0),
     }  # fmt: skip
+    assert {r["item_id"]: r["offered_at"] for r in items} == {
+        "i1": at("08-03 08:00"),
+        "i2": at("08-01 08:00"),
+    }
 
 
 def test_a_refused_day_never_reaches_silver_and_does_not_hold_up_the_next(
@@ -136,6 +140,11 @@ def test_a_refused_day_never_reaches_silver_and_does_not_hold_up_the_next(
         310,
     ]  # type: ignore[union-attr]
     assert {r["event_id"] for r in after.read("silver_events").collect()} == {"e1", "e3"}  # type: ignore[union-attr]
+    states = after.read("gold_item_features").select("cut_on", "price_minor", "offered_at").collect()  # type: ignore[union-attr]
+    assert sorted((r[0].day, *r[1:]) for r in states) == [
+        (1, 300, at("08-01 08:00")),
+        (3, 310, at("08-03 08:00")),
+    ]
     assert (bad.settings.var / "gx/uncommitted/data_docs/local_site/index.html").is_file()
     write_days(
         tmp_path / "days", FIRST, LAST, events, [update("i1", f"08-0{day} 08:00", 300) for day in (1, 2, 3)]

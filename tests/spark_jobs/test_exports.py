@@ -44,6 +44,7 @@ def popular_snapshot() -> Snapshot:
         price_minor=(100, 200, 300),
         currency=("GBP",) * 3,
         in_stock=np.array([True, True, False]),
+        offered_at=np.zeros(3, np.int64),
         campaigns=(None,) * 3,
         ships_in_days=np.full(3, -1, np.int32),
         numbers=np.zeros((3, len(NUMBERS)), np.float32),

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import lightgbm
 import numpy as np
 
+from contracts.clock import to_micros
+from contracts.cuts import Cut
 from contracts.features import EMBEDDING_SIZE
 from infra.bench.features.shoppers import AT
 from models.decide.artifacts import set_current, write_snapshot
@@ -70,6 +73,7 @@ def snapshot(items: int, seed: int, visits: int = VISITS) -> Snapshot:
         price_minor=tuple(chance.integers(100, 10_000, items).tolist()),
         currency=("EUR",) * items,
         in_stock=numbers % 20 != 19,
+        offered_at=np.full(items, to_micros(Cut(date.fromisoformat(CUT)).end)),
         campaigns=(None,) * items,
         ships_in_days=np.full(items, -1, np.int32),
         numbers=described,

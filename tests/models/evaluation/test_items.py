@@ -28,6 +28,7 @@ def catalog() -> Catalog:
         price_minor=(1,) * 4,
         currency=("GBP",) * 4,
         in_stock=np.ones(4, bool),
+        offered_at=np.zeros(4, np.int64),
         campaigns=nothing,
         ships_in_days=np.full(4, -1, np.int32),
         carts_30d=np.zeros(4, np.int64),
