@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import msgspec
+import psutil
 import pytest
 
 from contracts.clock import to_micros
@@ -50,6 +52,16 @@ def test_the_time_of_a_stage_is_that_between_two_looks() -> None:
     assert server.per_stage(before, after) == {"rows": 5.0, "derive": 0.0, "decide": 20.0, "record": 1.0}
 
 
+def test_the_cores_of_each_process_are_what_it_used_meanwhile() -> None:
+    with subprocess.Popen(["sleep", "60"]) as sleeper:
+        running = {"sleeps": [psutil.Process(sleeper.pid)], "counts": [psutil.Process()]}
+        counted, cores = server.cores_used(running, lambda: sum(range(10_000_000)))
+        sleeper.kill()
+    assert counted == 49_999_995_000_000
+    assert list(cores) == ["counts", "sleeps"]
+    assert cores["counts"] > cores["sleeps"] == 0
+
+
 @pytest.mark.parametrize(
     "failed", [None, "turn 0", "the tutorial's, turn 0", "50 items by 2", "swap to 50 items"]
 )
@@ -70,7 +82,7 @@ def test_capacity_is_of_as_many_workers_as_answer_most_and_latency_of_one() -> N
         busy = leg(p99_ms=10.0 * workers)
         return leg(
             items=items, workers=workers, capacity_rps=rps, one_client=leg(p99_ms=float(workers)), at_70_percent=busy,
-            stages_ms={}, memory_mib={}, cpu_seconds_per_million=workers,
+            stages_ms={}, cores={}, memory_mib={}, cpu_seconds_per_million=workers,
         )  # fmt: skip
 
     plan = Plan(items=500, growth=(50,))

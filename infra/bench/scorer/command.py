@@ -48,7 +48,7 @@ def show(console: Console, report: Mapping[str, Any]) -> None:
         f"{plan['items']:,} items, {plan['shoppers']:,} shoppers: one client p50 {one['p50_ms']} ms, p99 {one['p99_ms']} ms; "
         f"{report['capacity_rps']} requests/s by {report['workers']} workers, at 70 % p99 {busy['p99_ms']} ms; one worker is "
         f"{report['ratio_tutorial']} times the tutorial's {report['tutorial']['capacity_rps']}\nstages {report['stages_ms']}; {report['memory_mib']} MiB; ready in {report['ready_s']} s; "
-        f"{report['cpu_seconds_per_million']:,} CPU-s a million",
+        f"{report['cpu_seconds_per_million']:,} CPU-s a million\ncores beside one client: {report['cores']}",
         highlight=False,
     )
     table = Table(title="Growth")

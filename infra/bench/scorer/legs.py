@@ -15,10 +15,12 @@ from infra.bench.scorer.server import (
     MANY,
     ONE_CLIENT_RATE,
     Asked,
+    cores_used,
     cpu_seconds,
     memory,
     per_stage,
     ready_again,
+    stack_processes,
     stages,
     wait_for_version,
     wait_for_workers,
@@ -82,7 +84,7 @@ def of_product(own: Settings, bodies: Path) -> Asked:
 def measured(own: Settings, plan: Plan, items: int, asked: Asked) -> dict[str, Any]:
     """One client, then as many requests as are answered, then 70 % of them."""
     before = stages(own)
-    one = asked.open_loop(ONE_CLIENT_RATE, plan.seconds, 1)
+    one, cores = cores_used(stack_processes(own), lambda: asked.open_loop(ONE_CLIENT_RATE, plan.seconds, 1))
     staged = per_stage(before, stages(own))
     used = cpu_seconds(own)
     many = asked.closed_loop(plan.seconds, MANY)
@@ -93,6 +95,7 @@ def measured(own: Settings, plan: Plan, items: int, asked: Asked) -> dict[str, A
         "workers": own.scorer_workers,
         "one_client": one,
         "stages_ms": staged,
+        "cores": cores,
         "capacity_rps": many["requests_per_second"],
         "at_70_percent": busy,
         "cpu_seconds_per_million": round(used / many["count"] * 1e6),

@@ -180,7 +180,10 @@ def report_of(
         **provenance(),
         "peer": "FastAPI, Feast's SDK, FAISS HNSW, model.predict",
         "plan": asdict(plan),
-        **{name: one[name] for name in ("one_client", "stages_ms", "memory_mib", "cpu_seconds_per_million")},
+        **{
+            name: one[name]
+            for name in ("one_client", "stages_ms", "cores", "memory_mib", "cpu_seconds_per_million")
+        },
         **{name: most[name] for name in ("capacity_rps", "at_70_percent", "workers")},
         **beside,
         "growth": list(legs),

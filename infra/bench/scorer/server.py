@@ -6,9 +6,9 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import psutil
@@ -21,6 +21,7 @@ from infra.stack.ports import listeners
 ONE_CLIENT_RATE, MANY = 20.0, 8
 STAGES = ("rows", "derive", "decide", "record")
 READY_SECONDS = 600.0
+Outcome = TypeVar("Outcome")
 
 
 class Asked:
@@ -118,6 +119,27 @@ def workers(own: Settings) -> list[psutil.Process]:
 def cpu_seconds(own: Settings) -> float:
     """What the workers have used so far."""
     return sum(sum(worker.cpu_times()[:2]) for worker in workers(own))
+
+
+def stack_processes(own: Settings) -> dict[str, list[psutil.Process]]:
+    """What runs of the stack, each unit with its children."""
+    roots = {one.name: psutil.Process(one.pid) for one in LocalStack(own).status() if one.pid}
+    return {name: [root, *root.children(recursive=True)] for name, root in roots.items()}
+
+
+def cores_used(
+    running: Mapping[str, Sequence[psutil.Process]], measured: Callable[[], Outcome]
+) -> tuple[Outcome, dict[str, float]]:
+    """What is measured, and how many cores each unit used meanwhile, those that used most first."""
+
+    def used() -> dict[str, float]:
+        return {name: sum(sum(one.cpu_times()[:2]) for one in group) for name, group in running.items()}
+
+    before, began = used(), time.perf_counter()
+    outcome = measured()
+    after, seconds = used(), time.perf_counter() - began
+    cores = {name: round((after[name] - before[name]) / seconds, 3) for name in running}
+    return outcome, dict(sorted(cores.items(), key=lambda one: -one[1]))
 
 
 def memory(own: Settings) -> dict[str, int]:
