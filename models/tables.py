@@ -20,7 +20,7 @@ def read_all(settings: Settings, name: str, columns: Sequence[str]) -> pa.Table:
     """The columns of the whole table.
 
     Raises:
-        ModelsError: the table does not exist.
+        ModelsError: the table does not exist, or lacks a column.
     """
     return _read(settings, name, columns)
 
@@ -29,7 +29,7 @@ def read_cut(settings: Settings, name: str, cut_on: date, columns: Sequence[str]
     """The columns of one cut's rows.
 
     Raises:
-        ModelsError: the table does not exist, or has no row of the cut.
+        ModelsError: the table does not exist, lacks a column, or has no row of the cut.
     """
     rows = _read(settings, name, columns, [("cut_on", "=", cut_on)])
     if rows.num_rows == 0:
@@ -43,7 +43,7 @@ def read_days(settings: Settings, name: str, days: tuple[date, date], columns: S
     """The columns of the rows from the first to the last of `days`, of a table that lies in days of events.
 
     Raises:
-        ModelsError: the table does not exist.
+        ModelsError: the table does not exist, or lacks a column.
     """
     first, last = days
     return _read(settings, name, columns, [("event_on", ">=", first), ("event_on", "<=", last)])
@@ -67,6 +67,10 @@ def _read(
         stored = DeltaTable(path)
     except TableNotFoundError as error:
         raise ModelsError(f"{path} does not exist: run the job {table.owner!r} first") from error
+    if lacking := set(columns) - {field.name for field in stored.schema().fields}:
+        raise ModelsError(
+            f"{name} has no column {', '.join(sorted(lacking))} yet: run the job {table.owner!r} of the newest cut again"
+        )
     # Arrow's own file system: delta-rs's runs Python in Arrow's threads, which can abort the process as it ends.
     files = SubTreeFileSystem(path, LocalFileSystem())
     return stored.to_pyarrow_table(columns=list(columns), filters=filters, filesystem=files)

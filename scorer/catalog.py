@@ -33,7 +33,7 @@ STATE = msgspec.json.Decoder(CatalogState)
 AT_ONCE = 5_000
 """States put on a new shelf before the next update has its turn."""
 REMEMBERED_MICROS = 7 * 86_400_000_000
-"""What took effect so long before a snapshot's cut is forgotten: no snapshot so old is gone back to."""
+"""What took effect so long before a snapshot's cut, and stands in it, is forgotten: no snapshot so old is gone back to."""
 
 
 class CatalogFollower:
@@ -65,7 +65,11 @@ class CatalogFollower:
         oldest = to_micros(Cut(date.fromisoformat(snapshot.cut_on)).end) - REMEMBERED_MICROS
         with self._lock:
             self._shelves.add(shelf)
-            self._states = {n: state for n, state in self._states.items() if state.effective_time >= oldest}
+            self._states = {
+                item: state
+                for item, state in self._states.items()
+                if state.effective_time >= oldest or not shelf.knows(state)
+            }
             known = list(self._states.values())
         for begin in range(0, len(known), AT_ONCE):
             # In between, what comes meanwhile is put, on this shelf too: a state that another took the place of is too late.

@@ -9,14 +9,15 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields, replace
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from contracts.clock import to_rfc3339
+from contracts.clock import to_micros, to_rfc3339
+from contracts.cuts import Cut
 from contracts.policy import PLAIN, Policy
 from models.decide.array_files import array_file, mapped
 from models.decide.blend import Blend
@@ -44,7 +45,6 @@ STAGED = "staged-{cut_on}.json"
 ARRAYS = {
     "price_minor": np.int64,
     "in_stock": np.bool_,
-    "offered_at": np.int64,
     "ships_in_days": np.int32,
     "numbers": np.float32,
     "vectors": np.float32,
@@ -54,8 +54,9 @@ ARRAYS = {
     "scores": np.float32,
 }
 """Of a snapshot's arrays what they are stored as, each in a file of its own, which is mapped."""
+OFFERED = "offered_at"
 COHORTS = ("cohort_items", "cohort_scores")
-"""What a snapshot of an earlier version may lack."""
+"""What a snapshot of an earlier version may lack, as it may lack OFFERED."""
 CODED = ("categories", "brands", "currency", "campaigns")
 NEAR = "near.faiss"
 FILES = {
@@ -122,6 +123,7 @@ def open_snapshot(folder: Path) -> Snapshot:
     snapshot = Snapshot(
         **columns,
         ids=items["ids"],
+        offered_at=_offered(folder, manifest),
         index={item: row for row, item in enumerate(items["ids"])},
         titles=Texts(mapped(folder / "titles.npy"), mapped(folder / "title_ends.npy")),
         sessions=SessionIndex(
@@ -293,6 +295,7 @@ def _files(snapshot: Snapshot, models: Mapping[str, bytes | None]) -> dict[str, 
     items = {"ids": list(snapshot.ids), "countries": cohorts.names}
     items |= {name: column.values for name, column in coded.items()}
     arrays = {name: np.asarray(getattr(snapshot, name), kind) for name, kind in ARRAYS.items()}
+    arrays[OFFERED] = np.asarray(snapshot.offered_at, np.int64)
     arrays |= dict(zip(COHORTS, (cohorts.items, cohorts.scores), strict=True))
     arrays |= {name: column.codes for name, column in coded.items()}
     arrays |= {"titles": titles.letters, "title_ends": titles.ends}
@@ -317,6 +320,15 @@ def _write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
         (fresh / name).write_bytes(content)
     shutil.rmtree(folder, ignore_errors=True)
     fresh.rename(folder)
+
+
+def _offered(folder: Path, manifest: Mapping[str, Any]) -> npt.NDArray[np.int64]:
+    """An earlier version's states all held by the cut's end."""
+    if f"{OFFERED}.npy" in manifest["files"]:
+        stored: npt.NDArray[np.int64] = mapped(folder / f"{OFFERED}.npy")
+        return stored
+    end = to_micros(Cut(date.fromisoformat(manifest["cut_on"])).end)
+    return np.full(len(mapped(folder / "price_minor.npy")), end)
 
 
 def _cohorts(folder: Path, names: Sequence[str] | None) -> Cohorts:

@@ -54,12 +54,24 @@ class Shelf:
             shelf.put(state)
         return shelf
 
+    def knows(self, state: CatalogState) -> bool:
+        """Whether the snapshot holds a later state of the item, or this one."""
+        snapshot = self.snapshot
+        row = snapshot.index.get(state.item_id)
+        if row is None or state.effective_time > snapshot.offered_at[row]:
+            return False
+        said = (snapshot.price_minor[row], snapshot.currency[row], bool(snapshot.in_stock[row]))
+        same = said == (state.price_minor, state.currency, _is_there(state))
+        return same or state.effective_time < int(snapshot.offered_at[row])
+
     def put(self, state: CatalogState) -> bool:
-        """What an item is from now on; False where the snapshot has no such item, or knows a later state of it."""
+        """What an item is from now on; False where the snapshot has no such item, or knew it already."""
         row = self.snapshot.index.get(state.item_id)
         if row is None or state.effective_time < self.snapshot.offered_at[row]:
             return False
-        self.in_stock[row] = state.availability == "in_stock"
+        if row not in self.offers and self.knows(state):
+            return False
+        self.in_stock[row] = _is_there(state)
         self.price_minor[row] = state.price_minor
         self.offers[row] = Offer(state.price_minor, state.currency, state.effective_time)
         return True
@@ -70,6 +82,10 @@ class Shelf:
         return self.offers.get(row) or Offer(
             int(snapshot.price_minor[row]), snapshot.currency[row] or "", int(snapshot.offered_at[row])
         )
+
+
+def _is_there(state: CatalogState) -> bool:
+    return state.availability == "in_stock"
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,9 @@ def test_an_earlier_state_than_the_snapshots_and_of_who_it_does_not_know_change_
     shelf = Shelf.of(snapshot(), [state("b", "withdrawn", at=6), state("new")])
     assert shelf.in_stock.all()
     assert (shelf.price_minor == 100).all()
+    # As the snapshot has it: the shelf is as long as what changed.
+    same = CatalogState("b", 100, "GBP", "in_stock", 7)
+    assert (shelf.put(same), shelf.offers) == (False, {})
     # Sent again, as it should have been.
     assert Shelf.of(snapshot(), [state("b", "withdrawn", at=7)]).in_stock.sum() == 4
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from contracts.clock import from_micros
+from contracts.clock import from_micros, to_micros
 from models.decide.artifacts import current_version, open_snapshot, set_current, write_snapshot
 from models.decide.cohorts import Cohorts
+from models.decide.manifest import sealed
 from models.decide.ranker import NUMBERS
 from models.decide.sessions import SessionIndex, session_index
 from models.decide.snapshot import Snapshot, SnapshotError
@@ -86,6 +89,16 @@ def test_a_changed_or_missing_file_is_refused_by_name(tmp_path: Path, snapshot: 
     (folder / name).unlink()
     with pytest.raises(SnapshotError, match=name):
         open_snapshot(folder)
+
+
+def test_a_snapshot_of_before_states_had_times_is_as_of_its_cut(tmp_path: Path, snapshot: Snapshot):
+    folder = tmp_path / write_snapshot(tmp_path, snapshot, None, EARLY)
+    manifest = json.loads((folder / "manifest.json").read_bytes())
+    del manifest["files"]["offered_at.npy"], manifest["sha256"]
+    (folder / "manifest.json").write_bytes(sealed(manifest))
+    (folder / "offered_at.npy").unlink()
+    end = to_micros(datetime(2011, 8, 30, tzinfo=UTC))
+    assert open_snapshot(folder).offered_at.tolist() == [end, end]
 
 
 def test_current_names_only_what_exists(tmp_path: Path, snapshot: Snapshot):

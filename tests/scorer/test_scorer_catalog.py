@@ -132,6 +132,13 @@ def test_what_took_effect_before_the_cut_and_was_told_after_it_counts(
     assert "b" not in shown(passed(braid, places))
 
 
+def test_what_no_snapshot_holds_is_not_forgotten_however_old(own: Options, braid: Running, shop: Snapshot):
+    older = replace(shop, offered_at=np.full(len(shop.ids), micros_ago(days=30)))
+    passed(braid, send(own, update(shop.ids[1], micros_ago(days=20), availability="withdrawn")))
+    for _ in range(2):
+        assert braid.service.catalog.stock(older).in_stock.tolist() == [True, False, True, True, True, False]
+
+
 def test_what_holds_later_waits_for_its_time(own: Options, shop: Snapshot):
     clock = FixedClock(NOW)
     with scorer(replace(own, clock=clock)) as braid:

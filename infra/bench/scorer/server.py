@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -130,16 +132,23 @@ def stack_processes(own: Settings) -> dict[str, list[psutil.Process]]:
 def cores_used(
     running: Mapping[str, Sequence[psutil.Process]], measured: Callable[[], Outcome]
 ) -> tuple[Outcome, dict[str, float]]:
-    """What is measured, and how many cores each unit used meanwhile, those that used most first."""
-
-    def used() -> dict[str, float]:
-        return {name: sum(sum(one.cpu_times()[:2]) for one in group) for name, group in running.items()}
-
-    before, began = used(), time.perf_counter()
+    """What is measured, and how many cores each unit used meanwhile, those that used most first; a process that ended counts nothing."""
+    before, began = _used(running), time.perf_counter()
     outcome = measured()
-    after, seconds = used(), time.perf_counter() - began
-    cores = {name: round((after[name] - before[name]) / seconds, 3) for name in running}
+    after, seconds = _used(running), time.perf_counter() - began
+    cores = {
+        name: round(sum(after[one] - before[one] for one in group if one in after) / seconds, 3)
+        for name, group in running.items()
+    }
     return outcome, dict(sorted(cores.items(), key=lambda one: -one[1]))
+
+
+def _used(running: Mapping[str, Sequence[psutil.Process]]) -> dict[psutil.Process, float]:
+    found = {}
+    for one in chain.from_iterable(running.values()):
+        with suppress(psutil.NoSuchProcess):
+            found[one] = sum(one.cpu_times()[:2])
+    return found
 
 
 def memory(own: Settings) -> dict[str, int]:
