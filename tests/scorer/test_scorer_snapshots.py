@@ -33,7 +33,7 @@ def serving(tmp_path: Path) -> Path:
 def following(options: Options, serving: Path) -> Iterator[Running]:
     publish(serving, snapshot())
     with scorer(replace(options, serving=serving)) as started:
-        until(lambda: started.service.catalog.missing is None)
+        until(lambda: started.request("GET", "/readyz").status_code == 200)
         yield started
 
 
