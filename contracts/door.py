@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from contracts.clock import to_rfc3339
+from contracts.errors import UNREADABLE
 from contracts.events import Verdict, read_event
 from contracts.fields import Violation
 from contracts.rejections import Rejection, reason_of
@@ -44,7 +45,7 @@ def admit(raw: bytes, source: str, position: str, at: datetime) -> Admitted | Re
         return reject(raw, [Violation("", f"{len(raw)} bytes", rule)], source, position, at)
     try:
         record = msgspec.json.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         shown = raw[:200].decode("utf-8", "replace")
         return reject(raw, [Violation("", shown, _decoding_rule(error))], source, position, at)
     return admit_record(record, source, position, at, raw)

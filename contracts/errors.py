@@ -1,5 +1,10 @@
 """The exceptions of the vocabulary: each message names the key, the value and what to do."""
 
+import msgspec
+
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What is raised where JSON is decoded: it is none, not of the shape, no UTF-8, or nested too deeply."""
+
 
 class BraidError(Exception):
     """The root of every error that Braid raises on purpose."""

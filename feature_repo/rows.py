@@ -15,7 +15,7 @@ from typing import Annotated, Any, TypeAlias
 import msgspec
 import pyarrow as pa
 
-from contracts.errors import BraidError
+from contracts.errors import UNREADABLE, BraidError
 from contracts.features import CONSENT, VIEWS, FeatureType, Strand, View
 from contracts.online import encode_version, feature_field, redis_key, timestamp_field
 from feature_repo.arrow_values import (
@@ -130,7 +130,7 @@ def read_record(value: bytes) -> Record:
     """
     try:
         return DECODER.decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise PoisonError(str(error)) from None
 
 

@@ -18,6 +18,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPar
 from confluent_kafka.admin import AdminClient
 
 from contracts.catalog import CatalogState
+from contracts.errors import UNREADABLE
 from contracts.settings import TOPICS, Settings
 from models.catalog import Catalog
 from models.decide.query import NO_ITEM
@@ -82,7 +83,7 @@ def _decoded(value: bytes | None) -> Update | None:
     try:
         STATE.decode(value)
         update: Update = msgspec.json.decode(value)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         return None
     return update
 

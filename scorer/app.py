@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from fastapi import FastAPI, Request, Response
 
-from contracts.errors import UnknownPlacementError
+from contracts.errors import UNREADABLE, UnknownPlacementError
 from contracts.policy import PlacementName, placement_named
 from scorer import openapi, problems
 from scorer.metrics import MEDIA_TYPE, Metrics
@@ -173,7 +173,7 @@ def _decoded(decoder: msgspec.json.Decoder[RecommendRequest], body: bytes) -> Re
         return decoder.decode(body)
     except msgspec.ValidationError as error:
         raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise ProblemError(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {error}") from None
 
 

@@ -22,6 +22,7 @@ from confluent_kafka import Message
 from contracts.catalog import CatalogState
 from contracts.clock import Clock, to_micros
 from contracts.cuts import Cut
+from contracts.errors import UNREADABLE
 from contracts.settings import TOPICS
 from models.decide.shelf import Shelf
 from models.decide.snapshot import Snapshot
@@ -89,7 +90,7 @@ class CatalogFollower:
         for message in messages:
             try:
                 state = STATE.decode(message.value() or b"")
-            except msgspec.MsgspecError as error:
+            except UNREADABLE as error:
                 self._metrics.catalog_updates.labels("refused").inc()
                 where = {
                     "partition": message.partition(),

@@ -15,10 +15,12 @@ import msgspec
 
 from contracts.clock import Clock, to_micros
 from contracts.door import Admitted, admit, reject
+from contracts.errors import UNREADABLE
 from contracts.events import FUTURE_TOLERANCE_MICROS
 from contracts.fields import Violation
 from contracts.rejections import Rejection
 from contracts.settings import TOPICS
+from scorer.admission import Lane
 from scorer.breaker import Breaker
 from scorer.metrics import Metrics
 from scorer.outbox import Outbox, Record
@@ -29,6 +31,8 @@ SOURCE = "http/v1/events"
 MAX_EVENTS = 1000
 SOME = 50
 """So many events are judged in one go: a millisecond or two."""
+BATCHES = 2
+"""Larger bodies that are judged in turns; the others wait, and too many are sent away."""
 BATCH_FIELD = "events"
 BODY = msgspec.json.Decoder(list[msgspec.Raw] | dict[str, msgspec.Raw])
 BATCH = msgspec.json.Decoder(list[msgspec.Raw])
@@ -44,6 +48,7 @@ class Ingest:
     new_id: Callable[[], str]
     delivery_seconds: float
     kafka: Breaker
+    batches: Lane
 
     async def take(self, body: bytes) -> EventsAnswer:
         """One status per event; valid ones are in `events`, the others in `rejected_events`.
@@ -51,21 +56,33 @@ class Ingest:
         An event that is sent again after a failure does no harm: both strands drop its `event_id`.
 
         Raises:
-            ProblemError: the body is not events, or Kafka did not take them.
+            ProblemError: the body is not events, too many batches wait, or Kafka did not take them.
         """
         raws = split(body)
         at, request_id = self.clock.now(), self.new_id()
-        verdicts = []
-        for n, raw in enumerate(raws):
-            verdicts.append(admit_at_edge(raw, f"{request_id}/{n}", at))
-            if n % SOME == SOME - 1:
-                # Requests for lists run between: a thousand events at once would hold them up.
-                await asyncio.sleep(0)
+        verdicts = await self._judged(raws, request_id, at)
         await self._deliver([record_of(verdict) for verdict in verdicts])
         answer = answer_of(verdicts)
         self.metrics.events.labels("accepted").inc(answer.accepted)
         self.metrics.events.labels("rejected").inc(answer.rejected)
         return answer
+
+    async def _judged(
+        self, raws: Sequence[bytes], request_id: str, at: datetime
+    ) -> list[Admitted | Rejection]:
+        """The door's verdicts. Requests for lists run between: so many events at once would hold them up, and so would many batches."""
+        if len(raws) <= SOME:
+            return [admit_at_edge(raw, f"{request_id}/{n}", at) for n, raw in enumerate(raws)]
+        verdicts = []
+        await self.batches.enter(first=False)
+        try:
+            for n, raw in enumerate(raws):
+                verdicts.append(admit_at_edge(raw, f"{request_id}/{n}", at))
+                if n % SOME == SOME - 1:
+                    await asyncio.sleep(0)
+        finally:
+            self.batches.leave()
+        return verdicts
 
     async def _deliver(self, records: Sequence[Record]) -> None:
         cause = await self._cause(records)
@@ -105,7 +122,7 @@ def split(body: bytes) -> list[bytes]:
     except msgspec.ValidationError as error:
         detail = f'send one event, a list of events, or {{"events": [...]}}: {error}'
         raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, detail) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise ProblemError(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {error}") from None
     if not 1 <= len(decoded) <= MAX_EVENTS:
         detail = f"{len(decoded)} events; send 1 to {MAX_EVENTS} in one request"

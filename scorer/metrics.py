@@ -64,6 +64,12 @@ class Metrics:
         )
         self.snapshots_refused = self._counter("snapshots_refused", "Snapshots that failed their checks")
         self.policies_refused = self._counter("policies_refused", "Policy files that could not be used")
+        self.policy_rules_idle = Gauge(
+            "braid_scorer_policy_rules_idle",
+            "Rules of the policy that name nothing that the snapshot has",
+            registry=self.registry,
+            multiprocess_mode="liveall",
+        )
         self.snapshot = Gauge(
             "braid_scorer_snapshot_info",
             "1 for the snapshot that serves",

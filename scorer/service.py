@@ -11,10 +11,10 @@ from pathlib import Path
 
 from contracts.clock import Clock
 from contracts.settings import Settings
-from scorer.admission import Admission
+from scorer.admission import Admission, Lane
 from scorer.breaker import Breaker
 from scorer.catalog import CatalogFollower
-from scorer.ingest import Ingest
+from scorer.ingest import BATCHES, Ingest
 from scorer.metrics import Metrics
 from scorer.outbox import Outbox
 from scorer.policies import Policies
@@ -128,7 +128,15 @@ async def running(options: Options) -> AsyncIterator[Service]:
             Recommender(
                 store, follower, catalog, Admission(metrics), decisions, options.clock, metrics, new_id
             ),
-            Ingest(events, options.clock, metrics, new_id, options.delivery_seconds, kafka),
+            Ingest(
+                events,
+                options.clock,
+                metrics,
+                new_id,
+                options.delivery_seconds,
+                kafka,
+                Lane(BATCHES, metrics.shed.labels("refused").inc),
+            ),
             options.shop,
             asyncio.Event(),
         )

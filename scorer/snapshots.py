@@ -77,6 +77,7 @@ class Follower:
         """Take the policy if it changed, and open what is current if the pointer did since the last look, or it was refused a while ago."""
         if await asyncio.to_thread(self._policies.look) and self.serving is not None:
             self.serving = await asyncio.to_thread(self.serving.under, self._policies.policy)
+            self._tell_idle(self.serving)
         stamp = stamp_of(self._folder / CURRENT)
         known = stamp == self._stamp
         if stamp is None or (known and time.monotonic() < self._again_at):
@@ -118,8 +119,16 @@ class Follower:
         snapshot = served.snapshot
         self.serving = served
         self._refused = None
+        self._tell_idle(served)
         self._metrics.serves(snapshot.version, snapshot.model_version, snapshot.kind)
         LOG.info("snapshot serves", extra={"version": snapshot.version, "items": len(snapshot.ids)})
+
+    def _tell_idle(self, served: Served) -> None:
+        """A rule may wait for its items; one with a slip of the pen blocks nothing."""
+        idle = served.rules.idle
+        self._metrics.policy_rules_idle.set(len(idle))
+        if idle:
+            LOG.warning("rules of the policy name nothing that is there", extra={"rules": idle})
 
     def _refuse(self, cause: str) -> None:
         self._refused = cause
@@ -143,6 +152,10 @@ def check(served: Served) -> None:
         "in_stock": len(snapshot.in_stock),
         "offered_at": len(snapshot.offered_at),
         "popularity": len(snapshot.popularity),
+        "categories": len(snapshot.categories),
+        "brands": len(snapshot.brands),
+        "campaigns": len(snapshot.campaigns),
+        "ships_in_days": len(snapshot.ships_in_days),
     }
     if snapshot.kind == "two_tower":
         lengths["item_vectors"] = len(snapshot.vectors)

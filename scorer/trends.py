@@ -18,6 +18,7 @@ import msgspec
 from confluent_kafka import Message
 
 from contracts.clock import Clock, to_micros
+from contracts.errors import UNREADABLE
 from contracts.features import ITEM_TRENDS
 from contracts.settings import TOPICS
 from models.decide.shelf import Shelf
@@ -98,7 +99,7 @@ class TrendFollower:
             return
         try:
             row = ROW.decode(value)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             self._metrics.trends_refused.inc()
             where = {"partition": message.partition(), "offset": message.offset(), "cause": str(error)}
             LOG.error("a trend cannot be read; what is known stays", extra=where)

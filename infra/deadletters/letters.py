@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import msgspec
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
-from contracts.errors import BraidError
+from contracts.errors import UNREADABLE, BraidError
 from contracts.fields import Violation
 from contracts.rejections import Rejection
 from contracts.settings import TOPICS, Settings
@@ -23,7 +23,7 @@ from infra.gateway.routing import reason_label
 
 READ_SECONDS = 10.0
 BATCH = 1000
-UNREADABLE = "a letter that cannot be read"
+NO_LETTER = "a letter that cannot be read"
 SHOWN = 200
 NOT_KNOWN = "1970-01-01T00:00:00.000000Z"
 
@@ -36,7 +36,7 @@ class DeadLetterError(BraidError):
 class Letter:
     """One refused record; `place` says where it lay (`events_raw/2/17`), which names it.
 
-    A record of the topic that is no letter is one too, by its own place, for the reason `UNREADABLE`.
+    A record of the topic that is no letter is one too, by its own place, for the reason `NO_LETTER`.
     """
 
     place: str
@@ -110,15 +110,15 @@ def letter_of(message: Message) -> Letter:
     try:
         if key is not None:
             return Letter(key.decode(), msgspec.json.decode(value, type=Rejection))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         pass
     position = f"{message.partition()}/{message.offset()}"
     shown = value[:SHOWN].decode("utf-8", "replace")
     rejection = Rejection(
         source=TOPICS.rejected_events,
         position=position,
-        reason=UNREADABLE,
-        violations=[Violation("", shown, UNREADABLE)],
+        reason=NO_LETTER,
+        violations=[Violation("", shown, NO_LETTER)],
         original=value,
         rejected_at=NOT_KNOWN,
     )

@@ -15,6 +15,7 @@ import msgspec
 
 from contracts.clock import to_rfc3339
 from contracts.door import Admitted, admit_record
+from contracts.errors import UNREADABLE
 from infra import paths
 from infra.deadletters.letters import Letter
 from infra.gateway.routing import reason_label
@@ -98,6 +99,6 @@ def decoded(original: bytes) -> dict[str, Any] | None:
     """The refused record, where it is a JSON object."""
     try:
         record = msgspec.json.decode(original)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return None
     return record if isinstance(record, dict) else None

@@ -220,11 +220,13 @@ def set_staged(serving: Path, cut_on: str, version: str) -> None:
 
 
 def forget_old(serving: Path, kept: int) -> None:
-    """Remove snapshots: the current one stays, of each cut the newest made, of `kept` cuts; so do the pointers to them.
+    """Remove snapshots: the current one stays, the one that served before it, of each cut the newest made, of `kept` cuts; so do the pointers to them.
 
     A folder that is no snapshot any more goes as well.
     """
-    current = current_version(serving)
+    current, before = current_version(serving), None
+    with suppress(*BROKEN):
+        before = next(iter(served_before(serving)), None)
     folders = [path for path in serving.iterdir() if path.is_dir() and not path.name.startswith(".")]
     made = [(path, found) for path in folders if (found := _made(path))]
     for path in {*folders} - {path for path, _ in made}:
@@ -235,7 +237,7 @@ def forget_old(serving: Path, kept: int) -> None:
     for path, manifest in made:
         if len(newest) < kept:
             newest.setdefault(manifest["cut_on"], path.name)
-        if path.name not in {*newest.values(), current}:
+        if path.name not in {*newest.values(), current, before}:
             shutil.rmtree(path)
     for pointer in serving.glob(STAGED.format(cut_on="*")):
         if not (serving / str(_named(pointer)) / MANIFEST).is_file():
@@ -270,11 +272,11 @@ def _named(pointer: Path) -> str | None:
 
 
 def _serve(serving: Path, version: str) -> None:
-    """The pointer names what served before, too: who starts and finds the current one damaged goes back to it."""
+    """The pointer names what served before and is there, too: who starts and finds the current one damaged goes back to it."""
     served: list[str | None] = []
     with suppress(*BROKEN):
         served = [current_version(serving), *served_before(serving)]
-    before = [one for one in served if one not in (None, version)]
+    before = [one for one in served if one not in (None, version) and (serving / one / MANIFEST).is_file()]
     _name(serving / CURRENT, version, before=before[:REMEMBERED])
 
 

@@ -61,6 +61,12 @@ class Rulebook:
         """Look up what the rules name; what the snapshot lacks is left out."""
         return cls(policy, [_rows_of(rule.items, snapshot) for rule in policy.rules])
 
+    @property
+    def idle(self) -> list[str]:
+        """The names of the rules that name nothing that the snapshot has."""
+        named = zip(self.policy.rules, self.rows, strict=True)
+        return [rule.name for rule, rows in named if not len(rows)]
+
     def page(self, name: PlacementName, at: datetime) -> Page:
         """What holds there and then."""
         rules = [

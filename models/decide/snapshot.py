@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -45,7 +46,8 @@ class Snapshot:
         sessions: past visits, where the champion is a two-tower.
         kind: what the champion is; `blend`: the weights of a two-tower's sources.
         cohorts: the lists of countries.
-        by_category: category path → positions int32 of the items that stand exactly there; `by_brand`, `by_campaign` likewise.
+        by_category: category path → positions int32 of the items that stand exactly there; `by_brand`, `by_campaign` likewise. `by_branch`: →
+            those that stand there or below: `home > kitchen > mugs` stands below `home` and `home > kitchen`.
         logarithmic: float32[items], `popularity` as the blend takes it; `by_popularity` int32[items], the most popular first.
         new: rows int32, the newest first, of what came of late; `new_vectors` float32[new, 64], theirs side by side.
         near: finds items by their vectors; see `nearest`.
@@ -78,6 +80,7 @@ class Snapshot:
     cohorts: Cohorts = field(default_factory=no_cohorts)
     near: Near | None = field(default=None, init=False, repr=False, compare=False)
     by_category: dict[str, npt.NDArray[np.int32]] = field(init=False, repr=False, compare=False)
+    by_branch: dict[str, npt.NDArray[np.int32]] = field(init=False, repr=False, compare=False)
     by_brand: dict[str, npt.NDArray[np.int32]] = field(init=False, repr=False, compare=False)
     by_campaign: dict[str, npt.NDArray[np.int32]] = field(init=False, repr=False, compare=False)
     logarithmic: npt.NDArray[np.float32] = field(init=False, repr=False, compare=False)
@@ -87,6 +90,7 @@ class Snapshot:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "by_category", Coded.of(self.categories).places())
+        object.__setattr__(self, "by_branch", _branches(self.by_category))
         object.__setattr__(self, "by_brand", Coded.of(self.brands).places())
         object.__setattr__(self, "by_campaign", Coded.of(self.campaigns).places())
         object.__setattr__(self, "logarithmic", logarithmic(self.popularity))
@@ -110,14 +114,8 @@ class Snapshot:
 
     def below(self, categories: Collection[str]) -> npt.NDArray[np.int32]:
         """Positions int32 of the items in one of these categories (paths), or in one below it; they ascend."""
-        if not categories:
-            return np.empty(0, np.int32)
-        found = [
-            positions
-            for path, positions in self.by_category.items()
-            if any(_stands_below(path, category) for category in categories)
-        ]
-        return np.sort(np.concatenate(found)) if found else np.empty(0, np.int32)
+        found = [self.by_branch[category] for category in categories if category in self.by_branch]
+        return np.unique(np.concatenate(found)) if found else np.empty(0, np.int32)
 
     def made_by(self, brands: Collection[str]) -> npt.NDArray[np.int32]:
         """Positions int32 of the items of one of these brands."""
@@ -125,6 +123,11 @@ class Snapshot:
         return np.concatenate(found) if found else np.empty(0, np.int32)
 
 
-def _stands_below(path: str, category: str) -> bool:
-    """`home > kitchen > mugs` stands below `home` and `home > kitchen`, and a category below itself."""
-    return path == category or path.startswith(category + CATEGORY_SEPARATOR)
+def _branches(by_category: Mapping[str, npt.NDArray[np.int32]]) -> dict[str, npt.NDArray[np.int32]]:
+    """Each path, and each that one stands below, with the positions of what is there and below."""
+    found: dict[str, list[npt.NDArray[np.int32]]] = defaultdict(list)
+    for path, positions in by_category.items():
+        steps = path.split(CATEGORY_SEPARATOR)
+        for depth in range(1, len(steps) + 1):
+            found[CATEGORY_SEPARATOR.join(steps[:depth])].append(positions)
+    return {branch: np.concatenate(below) for branch, below in found.items()}

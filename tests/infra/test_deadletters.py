@@ -16,7 +16,7 @@ from contracts.door import admit
 from contracts.rejections import Rejection
 from contracts.settings import TOPICS, Settings
 from infra.deadletters.__main__ import main
-from infra.deadletters.letters import UNREADABLE, Letter, counts, letter_of
+from infra.deadletters.letters import NO_LETTER, Letter, counts, letter_of
 from infra.deadletters.reinject import ORIGIN_HEADER, ledger_file, read_repairs, reinject, write_repairs
 from infra.deadletters.repair import NOT_JSON, Edits, Repaired, repair
 from infra.stack import LocalStack
@@ -72,7 +72,7 @@ def test_a_record_that_is_no_letter_is_one_by_its_own_place() -> None:
     odd.append((b"events_raw/0/0", b"[" * 100_000))
     read = [letter_of(message(key, value)) for key, value in odd]
     assert {one.place for one in read} == {"rejected_events/2/17"}
-    assert counts(read) == {UNREADABLE: 5}
+    assert counts(read) == {NO_LETTER: 5}
     assert [one.rejection.original for one in read] == [value or b"" for _, value in odd]
     assert repair(read, Edits(), None).passing == []
 
@@ -96,7 +96,7 @@ def test_odd_records_are_counted_and_a_missing_topic_is_named(
         assert producer.flush(30) == 0
         assert main(["counts"]) == 0
         counted = json.loads(capsys.readouterr().out)
-        assert (counted["letters"], counted["by_reason"]) == (2, {good.reason: 1, UNREADABLE: 1})
+        assert (counted["letters"], counted["by_reason"]) == (2, {good.reason: 1, NO_LETTER: 1})
         assert main(["repair"]) == 0
         assert json.loads(capsys.readouterr().out)["would_pass"] == 0
         admin = AdminClient({"bootstrap.servers": own.kafka_bootstrap})

@@ -18,6 +18,7 @@ import yaml
 from confluent_kafka.admin import AdminClient
 
 from contracts.engines import spark_conf
+from contracts.policy import read_policy
 from contracts.settings import ROOT, TOPICS, Settings
 from flink_jobs.job import checkpoints_folder, stream_job
 from infra.kubernetes.__main__ import main
@@ -123,7 +124,11 @@ def test_the_spark_application_has_the_fields_that_the_operator_documents() -> N
 
 def test_the_settings_file_is_the_one_thing_that_differs() -> None:
     kustomization = yaml.safe_load((KUBERNETES / "kustomization.yaml").read_text())
-    assert kustomization["configMapGenerator"] == [{"name": "braid-settings", "files": ["settings.toml"]}]
+    assert kustomization["configMapGenerator"] == [
+        {"name": "braid-settings", "files": ["settings.toml", "policy.toml"]}
+    ]
+    assert CLUSTER.policy == Path("/etc/braid/policy.toml")
+    assert read_policy(KUBERNETES / "policy.toml").placements
     assert all((KUBERNETES / file).is_file() for file in kustomization["resources"])
     values = yaml.safe_load((KUBERNETES / "airflow-values.yaml").read_text())
     readers = [

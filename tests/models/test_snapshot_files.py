@@ -12,7 +12,14 @@ import numpy as np
 import pytest
 
 from contracts.clock import from_micros, to_micros
-from models.decide.artifacts import current_version, open_snapshot, set_current, write_snapshot
+from models.decide.artifacts import (
+    current_version,
+    forget_old,
+    open_snapshot,
+    served_before,
+    set_current,
+    write_snapshot,
+)
 from models.decide.cohorts import Cohorts
 from models.decide.manifest import sealed
 from models.decide.ranker import NUMBERS
@@ -99,6 +106,22 @@ def test_a_snapshot_of_before_states_had_times_is_as_of_its_cut(tmp_path: Path, 
     (folder / "offered_at.npy").unlink()
     end = to_micros(datetime(2011, 8, 30, tzinfo=UTC))
     assert open_snapshot(folder).offered_at.tolist() == [end, end]
+
+
+def test_hourly_snapshots_push_neither_the_one_before_nor_yesterdays_out(tmp_path: Path, snapshot: Snapshot):
+    def serve(cut_on: str, price: int) -> str:
+        version = write_snapshot(
+            tmp_path, replace(snapshot, cut_on=cut_on, price_minor=(price, 250)), None, from_micros(price)
+        )
+        set_current(tmp_path, version)
+        forget_old(tmp_path, 5)
+        return version
+
+    yesterday = serve("2011-08-28", 1)
+    today = [serve("2011-08-29", price) for price in range(2, 10)]
+    assert current_version(tmp_path) == today[-1]
+    there = [version for version in served_before(tmp_path) if (tmp_path / version).is_dir()]
+    assert there == [today[-2], yesterday]
 
 
 def test_current_names_only_what_exists(tmp_path: Path, snapshot: Snapshot):

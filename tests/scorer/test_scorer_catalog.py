@@ -152,9 +152,13 @@ def test_what_holds_later_waits_for_its_time(own: Options, shop: Snapshot):
 def test_a_record_that_cannot_be_read_costs_itself_alone(own: Options, braid: Running, shop: Snapshot):
     wrong = update(shop.ids[0], availability="perhaps")
     huge = update(shop.ids[0], price_minor=2**63)
-    places = send(own, b"{", b"", wrong, huge, update(shop.ids[1], availability="out_of_stock"))
+    no_text = msgspec.json.encode(update(shop.ids[0])).replace(b"GBP", b"G\xffP")
+    deep = b'{"item_id": ' + b"[" * 100_000
+    places = send(
+        own, b"{", b"", no_text, deep, wrong, huge, update(shop.ids[1], availability="out_of_stock")
+    )
     assert shown(passed(braid, places)) == ["a", "c", "d", "e"]
-    assert braid.metric("catalog_updates_total", outcome="refused") >= 4
+    assert braid.metric("catalog_updates_total", outcome="refused") >= 6
 
 
 def test_a_worker_that_starts_knows_the_shelf_before_it_is_ready(own: Options, shop: Snapshot):
