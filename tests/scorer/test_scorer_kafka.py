@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from dataclasses import replace
 from datetime import timedelta
@@ -12,7 +13,9 @@ import pytest
 from contracts.clock import to_micros, to_rfc3339
 from contracts.decisions import Decision
 from contracts.events import PURPOSES, read_event
+from scorer.admission import LINE
 from scorer.breaker import FAILURES_ALLOWED
+from scorer.ingest import BATCHES, SOME
 from scorer.service import Options
 from tests.scorer.kit import (
     GRANTED_AT,
@@ -170,3 +173,27 @@ def test_without_kafka_answers_go_out_and_events_are_refused(options: Options, b
             "catalog",
             "trends",
         ]
+
+
+def test_large_batches_wait_and_too_many_are_sent_away_but_an_event_alone_passes(braid: Running) -> None:
+    lane = braid.service.ingest.batches
+
+    async def crowd() -> list[asyncio.Task[None]]:
+        for _ in range(BATCHES):
+            await lane.enter(first=False)
+        waiting = [asyncio.create_task(lane.enter(first=False)) for _ in range(LINE)]
+        await asyncio.sleep(0)
+        return waiting
+
+    async def clear(waiting: list[asyncio.Task[None]]) -> None:
+        for _ in range(BATCHES + LINE):
+            lane.leave()
+        await asyncio.gather(*waiting)
+
+    large = [wire_event(unique("v")) for _ in range(SOME + 1)]
+    waiting = braid.wait(crowd())
+    refused = braid.request("POST", "/v1/events", json=large)
+    assert (refused.status_code, "retry-after" in refused.headers) == (503, True)
+    assert braid.request("POST", "/v1/events", json=large[0]).json()["accepted"] == 1
+    braid.wait(clear(waiting))
+    assert braid.request("POST", "/v1/events", json=large).json()["accepted"] == SOME + 1

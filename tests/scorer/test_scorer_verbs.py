@@ -68,9 +68,12 @@ def test_a_changed_policy_holds_at_once_and_one_that_cannot_be_is_refused(
     assert ids(ruled.recommend(**who)) == "abcde"
     change(ruled, policy, "[[rules]]\nname='no a'\nkind='block'\nitems={ids=['a']}\n")
     assert ids(ruled.recommend(**who)) == "bcde"
+    assert ruled.metric("policy_rules_idle") == 0
     change(ruled, policy, "[[rules]]\nname='no b'\nkind='blok'\nitems={ids=['b']}\n")
     assert ids(ruled.recommend(**who)) == "bcde"
     assert ruled.metric("policies_refused_total") == 1
+    change(ruled, policy, "[[rules]]\nname='no a'\nkind='block'\nitems={brands=['acmee']}\n")
+    assert ruled.metric("policy_rules_idle") == 1
     change(ruled, policy, "[placements.home]\ndefault_count = 2\nmax_count = 3\n")
     assert ids(ruled.recommend(**who)) == "ab"
     refused = ruled.request("POST", "/v1/placements/home:recommend", json={**who, "count": 4})
