@@ -273,10 +273,10 @@ def _named(pointer: Path) -> str | None:
 
 def _serve(serving: Path, version: str) -> None:
     """The pointer names what served before and is there, too: who starts and finds the current one damaged goes back to it."""
-    served: list[str | None] = []
+    before: list[str] = []
     with suppress(*BROKEN):
         served = [current_version(serving), *served_before(serving)]
-    before = [one for one in served if one not in (None, version) and (serving / one / MANIFEST).is_file()]
+        before = [one for one in served if one and one != version and (serving / one / MANIFEST).is_file()]
     _name(serving / CURRENT, version, before=before[:REMEMBERED])
 
 

@@ -122,6 +122,8 @@ def test_hourly_snapshots_push_neither_the_one_before_nor_yesterdays_out(tmp_pat
     assert current_version(tmp_path) == today[-1]
     there = [version for version in served_before(tmp_path) if (tmp_path / version).is_dir()]
     assert there == [today[-2], yesterday]
+    (tmp_path / "current.json").write_text('{"version": 3}')
+    assert serve("2011-08-29", 10) == current_version(tmp_path)
 
 
 def test_current_names_only_what_exists(tmp_path: Path, snapshot: Snapshot):
