@@ -66,18 +66,15 @@ class CatalogFollower:
         oldest = to_micros(Cut(date.fromisoformat(snapshot.cut_on)).end) - REMEMBERED_MICROS
         with self._lock:
             self._shelves.add(shelf)
-            self._states = {
-                item: state
-                for item, state in self._states.items()
-                if state.effective_time >= oldest or not shelf.knows(state)
-            }
             known = list(self._states.values())
         for begin in range(0, len(known), AT_ONCE):
             # In between, what comes meanwhile is put, on this shelf too: a state that another took the place of is too late.
             with self._lock:
                 for state in known[begin : begin + AT_ONCE]:
-                    if self._states.get(state.item_id) is state:
-                        shelf.put(state)
+                    if self._states.get(state.item_id) is not state or shelf.put(state):
+                        continue
+                    if state.effective_time < oldest and shelf.knows(state):
+                        del self._states[state.item_id]
         return shelf
 
     def close(self) -> None:

@@ -58,11 +58,12 @@ class Shelf:
         """Whether the snapshot holds a later state of the item, or this one."""
         snapshot = self.snapshot
         row = snapshot.index.get(state.item_id)
-        if row is None or state.effective_time > snapshot.offered_at[row]:
+        if row is None:
             return False
+        if state.effective_time != (since := int(snapshot.offered_at[row])):
+            return state.effective_time < since
         said = (snapshot.price_minor[row], snapshot.currency[row], bool(snapshot.in_stock[row]))
-        same = said == (state.price_minor, state.currency, _is_there(state))
-        return same or state.effective_time < int(snapshot.offered_at[row])
+        return said == (state.price_minor, state.currency, _is_there(state))
 
     def put(self, state: CatalogState) -> bool:
         """What an item is from now on; False where the snapshot has no such item, or knew it already."""
