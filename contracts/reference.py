@@ -68,12 +68,12 @@ def admitted(arrived: Iterable[Event], settings: Settings) -> Iterator[Event]:
 def window_rows(view: View, arrived: Iterable[Event], settings: Settings) -> dict[tuple[str, int], Stored]:
     """The rows of a view of windows, by item and the end of the window; nothing in `arrived` came after its window."""
     windows: dict[tuple[str, int], list[Event]] = defaultdict(list)
-    size = view.window_minutes * MINUTE_MICROS
+    size, slide = view.window_minutes * MINUTE_MICROS, view.slide_minutes * MINUTE_MICROS
     for event in first_of_each(admitted(arrived, settings)):
         if event[f"consent_{view.purpose}"] == "granted":
-            # The first window ends with the event's own minute, the last one begins with it.
-            first = (event["event_time"] // MINUTE_MICROS + 1) * MINUTE_MICROS
-            for end in range(first, first + size, MINUTE_MICROS):
+            # The first window is the next to end, the last one the newest that has begun.
+            first = (event["event_time"] // slide + 1) * slide
+            for end in range(first, first + size, slide):
                 for item in {item["item_id"] for item in event["items"]}:
                     windows[item, end].append(event)
     return {

@@ -1,4 +1,4 @@
-"""Item trends: event-time windows that slide by a minute.
+"""Item trends: event-time windows that slide by a part of their length.
 
 ```
 window of 10 minutes     |--------- 10 ---------|            emitted when the watermark (newest event - disorder,
@@ -6,7 +6,7 @@ window of 10 minutes     |--------- 10 ---------|            emitted when the wa
                            |--------- 10 ---------|          its end; what comes later is not counted any more
 ```
 
-State is a few numbers a minute and item, cleared with the last window that holds them. An event counts once for each
+State is a few numbers a slide and item, cleared with the last window that holds them. An event counts once for each
 different item that it names.
 """
 
@@ -32,7 +32,6 @@ def insert_trends(view: View) -> str:
     counts = ",\n  ".join(
         f"COUNT(*) FILTER (WHERE {condition(feature, None)}) AS {feature.name}" for feature in view.features
     )
-    size = f"INTERVAL '{view.window_minutes}' MINUTE{'S' if view.window_minutes > 1 else ''}"
     minutes = "TIMESTAMPDIFF(MINUTE, TIMESTAMP '1970-01-01 00:00:00', CAST(window_end AS TIMESTAMP(3)))"
     return f"""INSERT INTO {view.name}_rows
 SELECT '{view.name}' AS view, item_id,
@@ -40,5 +39,9 @@ SELECT '{view.name}' AS view, item_id,
   COUNT(*) AS events_seen,
   {counts}
 FROM TABLE(HOP(
-  DATA => TABLE {VIEW}, TIMECOL => DESCRIPTOR(rowtime), SLIDE => INTERVAL '1' MINUTE, SIZE => {size}))
+  DATA => TABLE {VIEW}, TIMECOL => DESCRIPTOR(rowtime), SLIDE => {_minutes(view.slide_minutes)}, SIZE => {_minutes(view.window_minutes)}))
 GROUP BY window_start, window_end, item_id"""
+
+
+def _minutes(count: int) -> str:
+    return f"INTERVAL '{count}' MINUTE{'S' if count > 1 else ''}"

@@ -1,9 +1,9 @@
 """Follows the topic `item_trends`: what is in a rush lies on the shelf of what serves.
 
 ```
-windows of an hour, a row a minute of each item that has any ─► of each item its newest ─► those that end now ─► the shelf
+windows of an hour, every five minutes a row of each item that has any ─► of each item its newest ─► those that end now ─► the shelf
 ```
-A row that the minutes after it do not renew is of an item that nobody takes any more.
+A row that the windows after it do not renew is of an item that nobody takes any more.
 """
 
 from __future__ import annotations
@@ -31,9 +31,11 @@ LOG = logging.getLogger("scorer.trends")
 [HOUR] = [view for view in ITEM_TRENDS if view.window_minutes == 60]
 NAMED = f'"{HOUR.name}"'.encode()
 MINUTE = 60_000_000
-RENEWED, HELD = 2 * MINUTE, 10 * MINUTE
+RENEWED, HELD = 2 * HOUR.slide_minutes * MINUTE, 15 * MINUTE
 """A row is over when windows go so far beyond its own, or when none came for so long."""
-BACK = timedelta(minutes=15)
+AHEAD = 2 * MINUTE
+"""What ends later than that from now is of a wrong clock."""
+BACK = timedelta(minutes=20)
 LOOK_SECONDS = 1.0
 
 
@@ -81,7 +83,7 @@ class TrendFollower:
     def _take(self, messages: Sequence[Message]) -> None:
         now = to_micros(self._clock.now())
         with self._lock:
-            if self._newest > now + RENEWED:
+            if self._newest > now + AHEAD:
                 # The clock was put back.
                 self._rows, self._newest, self._changed = {}, 0, True
             for message in messages:
@@ -105,8 +107,8 @@ class TrendFollower:
             LOG.error("a trend cannot be read; what is known stays", extra=where)
             return
         held = self._rows.get(row.item_id)
-        # What ends in the future is of a wrong clock, and a job that begins anew writes old windows again.
-        if row.window_end > now + RENEWED or (held is not None and row.window_end < held.window_end):
+        # A job that begins anew writes old windows again.
+        if row.window_end > now + AHEAD or (held is not None and row.window_end < held.window_end):
             return
         self._newest = max(self._newest, row.window_end)
         if row.carts >= LEAST:

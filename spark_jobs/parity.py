@@ -67,9 +67,9 @@ def final_rows(view: View, bronze: DataFrame, horizon: timedelta) -> DataFrame:
 def window_rows(view: View, bronze: DataFrame) -> DataFrame:
     """Item trends recomputed: `item_id`, `window_end`, the features and `events_seen`; events are in time for a window."""
     granted = first_of_each(bronze).where(F.col(f"consent_{view.purpose}") == "granted")
-    first = f"(event_time div {MINUTE_MICROS} + 1) * {MINUTE_MICROS}"
-    size = f"{view.window_minutes - 1} * {MINUTE_MICROS}L"
-    ends = F.expr(f"sequence({first}, {first} + {size}, {MINUTE_MICROS}L)")
+    size, slide = view.window_minutes * MINUTE_MICROS, view.slide_minutes * MINUTE_MICROS
+    first = f"(event_time div {slide} + 1) * {slide}"
+    ends = F.expr(f"sequence({first}, {first} + {size - slide}L, {slide}L)")
     windows = by_item(granted).withColumn("window_end", F.explode(ends))
     counted = (F.expr(spark_expression(feature)) for feature in view.features)
     return windows.groupBy("item_id", "window_end").agg(*counted, F.count("*").alias("events_seen"))

@@ -204,7 +204,7 @@ class View:
         version: the two integer columns of the row version; the greater one wins, then the second.
         table: the Delta table with the view's history (offline source).
         source: what the rows aggregate; a feature may name another.
-        window_minutes: of a view of event-time windows, how long one is; they slide by a minute.
+        window_minutes: of a view of event-time windows, how long one is; `slide_minutes`: how often one ends, a part of it without rest.
     """
 
     name: str
@@ -218,6 +218,7 @@ class View:
     table: str
     source: Source = Source.EVENTS
     window_minutes: int = 0
+    slide_minutes: int = 1
 
     def __hash__(self) -> int:
         """By name, which is unique: views key caches on the scorer's path, and a deep hash costs more than a read."""

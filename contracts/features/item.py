@@ -60,14 +60,14 @@ ITEM = View(
 )  # fmt: skip
 
 
-def _trends(minutes: int, name: str) -> View:
+def _trends(minutes: int, slide: int, name: str) -> View:
     def trend(what: str, text: str, *events: str) -> Feature:
         return count(f"item_trend_{what}_{name}", f"{text} in the window", *events)
 
     return View(
         name=f"item_trends_{name}",
         scope=f"events that name the item and grant analytics, in event-time windows of {minutes} minutes that slide "
-        "by one; a row older than its window counts as 0",
+        f"by {slide}; a row older than its window counts as 0",
         strand=Strand.STREAM,
         join_keys=("item_id",),
         features=(
@@ -81,7 +81,9 @@ def _trends(minutes: int, name: str) -> View:
         table="gold_item_trends",
         source=Source.ITEMS,
         window_minutes=minutes,
+        slide_minutes=slide,
     )
 
 
-ITEM_TRENDS = (_trends(10, "10m"), _trends(60, "1h"))
+# Each event is in ten rows of the one and twelve of the other: an hour that slid by a minute would be sixty more of each item, every minute.
+ITEM_TRENDS = (_trends(10, 1, "10m"), _trends(60, 5, "1h"))

@@ -21,6 +21,7 @@ from infra.stack.ports import is_free, owner
 from infra.stack.unit import StackError, Unit
 
 UNREACHABLE = (OSError, xmlrpc.client.ProtocolError, xmlrpc.client.Fault)
+OWN_SESSION = (sys.executable, "-I", "-S", str(Path(__file__).with_name("session.py")))
 MARK = "BRAID_STACK"  # in the environment of every process of a stack: the `var` it belongs to
 
 
@@ -193,7 +194,7 @@ def _program(settings: Settings, unit: Unit, env: Mapping[str, str]) -> str:
     variables = {**env, **unit.env, MARK: str(settings.var)}
     pairs = ",".join(f'{key}="{_escape(value)}"' for key, value in sorted(variables.items()))
     return f"""[program:{unit.name}]
-command={_escape(shlex.join(unit.command))}
+command={_escape(shlex.join((*OWN_SESSION, *unit.command)))}
 directory={_escape(str(ROOT))}
 environment={pairs}
 autostart=false

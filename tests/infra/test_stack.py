@@ -56,6 +56,10 @@ def pids(stack: LocalStack) -> dict[str, int | None]:
 def test_up_is_idempotent_and_down_frees_the_ports(local: LocalStack, own: Settings) -> None:
     local.up(UNITS)
     first = pids(local)
+    # Each leads a session, among which the cores are shared, and a group, which is stopped as one.
+    assert [(os.getsid(pid), os.getpgid(pid)) for pid in first.values() if pid] == [
+        (pid, pid) for pid in first.values()
+    ]
     assert states(local) | dict.fromkeys(UNITS, "running") == states(local)
     assert states(local)["scorer"] == "stopped"
 

@@ -54,7 +54,9 @@ class Asked:
             "--report",
             str(self._report),
         ]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, check=False, start_new_session=True
+        )
         if done.returncode:
             raise BenchError(
                 f"the load ended with {done.returncode}: {done.stdout[-500:]}{done.stderr[-500:]}"
