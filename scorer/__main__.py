@@ -37,10 +37,6 @@ DRAIN_SECONDS = 1.0
 """So long it still answers after it said that it is stopping; on Kubernetes the pod's end is told to the balancer at once."""
 
 
-TURN_SECONDS = 0.0005
-"""So long one thread computes while another waits for the interpreter: a request is not to wait 5 ms, Python's own, each time the followers read."""
-
-
 READY_SECONDS = 60.0
 """So long a worker waits until it listens; what it lacks by then it answers without."""
 
@@ -51,7 +47,6 @@ async def serve(settings: Settings, parent: socket.socket | None = None) -> None
     Args:
         parent: a worker's line to the one that keeps it.
     """
-    sys.setswitchinterval(TURN_SECONDS)
     stopping = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stopping.set)
