@@ -31,11 +31,13 @@ LOG = logging.getLogger("scorer.trends")
 [HOUR] = [view for view in ITEM_TRENDS if view.window_minutes == 60]
 NAMED = f'"{HOUR.name}"'.encode()
 MINUTE = 60_000_000
-RENEWED, HELD = 2 * HOUR.slide_minutes * MINUTE, 15 * MINUTE
+SLIDE = HOUR.slide_minutes * MINUTE
+RENEWED, HELD = 2 * SLIDE, 3 * SLIDE
 """A row is over when windows go so far beyond its own, or when none came for so long."""
 AHEAD = 2 * MINUTE
 """What ends later than that from now is of a wrong clock."""
-BACK = timedelta(minutes=20)
+BACK = timedelta(microseconds=HELD + SLIDE)
+"""How far back a worker that starts reads: what is held was written since."""
 LOOK_SECONDS = 1.0
 
 
@@ -91,7 +93,7 @@ class TrendFollower:
             if time.monotonic() - self._looked > LOOK_SECONDS:
                 self._looked = time.monotonic()
                 self._forget(now)
-            # Of a minute's burst the last batch puts what all of them brought.
+            # Of a burst the last batch puts what all of them brought.
             if self._changed and len(messages) < BATCH:
                 self._put()
 

@@ -204,7 +204,7 @@ class View:
         version: the two integer columns of the row version; the greater one wins, then the second.
         table: the Delta table with the view's history (offline source).
         source: what the rows aggregate; a feature may name another.
-        window_minutes: of a view of event-time windows, how long one is; `slide_minutes`: how often one ends, a part of it without rest.
+        window_minutes: of a view of event-time windows, how long one is; `slide_minutes`: how often one ends, which divides it.
     """
 
     name: str
@@ -218,7 +218,13 @@ class View:
     table: str
     source: Source = Source.EVENTS
     window_minutes: int = 0
-    slide_minutes: int = 1
+    slide_minutes: int = 0
+
+    def __post_init__(self) -> None:
+        if self.window_minutes and (self.slide_minutes < 1 or self.window_minutes % self.slide_minutes):
+            raise ValueError(
+                f"{self.name}: {self.slide_minutes} minutes do not divide windows of {self.window_minutes}"
+            )
 
     def __hash__(self) -> int:
         """By name, which is unique: views key caches on the scorer's path, and a deep hash costs more than a read."""

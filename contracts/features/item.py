@@ -66,8 +66,8 @@ def _trends(minutes: int, slide: int, name: str) -> View:
 
     return View(
         name=f"item_trends_{name}",
-        scope=f"events that name the item and grant analytics, in event-time windows of {minutes} minutes that slide "
-        f"by {slide}; a row older than its window counts as 0",
+        scope=f"events that name the item and grant analytics, in event-time windows of {minutes} minutes, one "
+        f"every {slide}; a row older than its window counts as 0",
         strand=Strand.STREAM,
         join_keys=("item_id",),
         features=(
@@ -85,5 +85,5 @@ def _trends(minutes: int, slide: int, name: str) -> View:
     )
 
 
-# Each event is in ten rows of the one and twelve of the other: an hour that slid by a minute would be sixty more of each item, every minute.
+# Each event's item has ten rows of the one and twelve of the other: of an hour that slid by a minute it would have sixty.
 ITEM_TRENDS = (_trends(10, 1, "10m"), _trends(60, 5, "1h"))

@@ -1,4 +1,4 @@
-"""What shoppers take this hour beyond what they always do: a rush is known a minute after it began, not tomorrow."""
+"""What shoppers take this hour beyond what they always do: a rush is known minutes after it began, not tomorrow."""
 
 from __future__ import annotations
 

@@ -89,9 +89,9 @@ def test_a_rush_is_in_the_answers_and_goes_when_the_next_windows_do_not_renew_it
     until(lambda: shown(braid) == "cabde")
     assert braid.recommend(visitor_id="v")["results"][0]["reasons"] == ["trending"]
     # Some minutes on a rushes too; what is renewed with fewer than a rush has is none.
-    send(window(a, 50, ago=11), window(c, 20, ago=11))
+    send(window(a, 50, ago=10), window(c, 20, ago=10))
     until(lambda: shown(braid) == "acbde")
-    send(window(c, 4, ago=6))
+    send(window(c, 4, ago=5))
     until(lambda: shown(braid) == "abcde")
     assert braid.metric("trending_items") == 1
     # a was not renewed by the two windows that ended since.
@@ -131,4 +131,13 @@ def test_a_quarter_of_an_hour_without_rows_ends_every_rush(
     stream.send(stream.window(shop.ids[2], 20))
     until(lambda: shown(braid) == "cabde")
     braid.service.trends._clock = FixedClock(own.clock.now() + timedelta(minutes=15))
+    until(lambda: shown(braid) == "abcde")
+
+
+def test_a_clock_that_is_put_back_ends_every_rush(
+    own: Options, stream: Stream, braid: Running, shop: Snapshot
+):
+    stream.send(stream.window(shop.ids[2], 20))
+    until(lambda: shown(braid) == "cabde")
+    braid.service.trends._clock = FixedClock(own.clock.now() - timedelta(minutes=5))
     until(lambda: shown(braid) == "abcde")

@@ -74,7 +74,9 @@ def serve(folder: Path, store: Mapping[str, Any], host: str) -> Iterator[Served]
         "0",
     ]
     with log.open("wb") as output:
-        process = subprocess.Popen([*command, *options], stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            [*command, *options], stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
     try:
         _wait(process, host, port, log)
         served = Served(host, port)

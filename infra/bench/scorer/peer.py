@@ -52,7 +52,7 @@ def serve(settings: Settings, plan: Plan, vectors: Floats) -> Iterator[int]:
     port, log = settings.port("stream_metrics") + PORT_BEYOND, folder / "server.log"
     command = [sys.executable, "-m", "infra.bench.scorer.tutorial", str(folder), str(port)]
     with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)
+        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output, start_new_session=True)
     try:
         _wait(process, port, log)
         yield port

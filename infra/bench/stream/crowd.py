@@ -26,7 +26,7 @@ KINDS = (
 LISTED = 5
 CATALOG = 20_000
 SPACING_MICROS = 500
-"""Between two events: the 150,000 of a batch pass the end of a minute, which is when windows of trends are written."""
+"""Between two events: the 150,000 of a batch pass the end of a minute, which is when windows of ten minutes are written."""
 encode = msgspec.json.Encoder().encode
 
 

@@ -17,13 +17,14 @@ import psutil
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from contracts.features import ITEM_TRENDS
 from contracts.reports import provenance
 from contracts.settings import PORTS, ROOT, TOPICS, Settings
 from flink_jobs.job import JOB_NAME
 from flink_jobs.rest import Cluster
 from flink_jobs.state import job_states
 from flink_jobs.submit import stop
-from infra.bench.stream.crowd import Crowd
+from infra.bench.stream.crowd import SPACING_MICROS, Crowd
 from infra.bench.stream.figures import Batch, Leg, broken, shown, summed_up
 from infra.bench.stream.seen import BenchError, PeerRows, Stored
 from infra.demo.progress import Progress
@@ -35,6 +36,7 @@ from infra.stack.supervisor import MARK
 from infra.stack.units import environment
 
 START = datetime(2011, 9, 2, 8, tzinfo=UTC)
+SLIDE = timedelta(minutes=max(view.slide_minutes for view in ITEM_TRENDS))
 UNITS = ("redis", "kafka", "flink-job", "feature-writer")
 PEER_TOPIC = "peer_events"
 PEER_PROJECT = "peer"
@@ -101,7 +103,9 @@ def _leg(settings: Settings, plan: Plan, sessions: int, *, with_peer: bool) -> t
         stream_heap=plan.heap,
     )
     batches = 2 if with_peer else 1
-    crowd = Crowd("c", sessions, sessions + batches * plan.batch, START, plan.long if with_peer else 0)
+    # In the middle of the first batch windows of an hour end, too.
+    start = START - timedelta(microseconds=(sessions + plan.batch // 2) * SPACING_MICROS)
+    crowd = Crowd("c", sessions, sessions + batches * plan.batch, start, plan.long if with_peer else 0)
     report: dict[str, Any] = {}
     with _stack(own) as stack:
         stored = Stored(own)
@@ -172,6 +176,7 @@ def _peer(own: Settings, plan: Plan, stack: LocalStack) -> dict[str, float]:
             env={**os.environ, **environment(own)},
             stdout=output,
             stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         try:
             rate = PeerRows(own, PEER_PROJECT, crowd).rate(process, PEER_LIMIT_SECONDS)
@@ -196,10 +201,11 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def _freshness(own: Settings, plan: Plan, after: datetime) -> Any:
     """Events at a steady rate, of sessions that live on; every seventh is watched until its row can be read.
 
-    Their time goes on as the clock does, from shortly before the end of a minute, whose trends are written meanwhile.
+    Their time goes on as the clock does, from shortly before windows of trends end, which are written meanwhile.
     """
     events = plan.paced_rate * plan.paced_seconds
-    start = after.replace(second=50, microsecond=0) + timedelta(minutes=1)
+    ending = after + SLIDE + (START - after) % SLIDE
+    start = ending - timedelta(seconds=10)
     crowd = Crowd("f", 2_000, events, start, spacing_micros=1_000_000 // plan.paced_rate)
     counts: dict[int, int] = {}
     sender = Sender(own, linger_ms=1)
