@@ -194,7 +194,7 @@ def _program(settings: Settings, unit: Unit, env: Mapping[str, str]) -> str:
     variables = {**env, **unit.env, MARK: str(settings.var)}
     pairs = ",".join(f'{key}="{_escape(value)}"' for key, value in sorted(variables.items()))
     return f"""[program:{unit.name}]
-command={_escape(shlex.join((*OWN_SESSION, *unit.command)))}
+command={_escape(shlex.join((*OWN_SESSION, str(unit.niceness), *unit.command)))}
 directory={_escape(str(ROOT))}
 environment={pairs}
 autostart=false

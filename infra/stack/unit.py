@@ -23,7 +23,8 @@ class Unit:
 
     `command[0]` is looked up on the path; `needs` are files that must exist before a start; `ports` are names of
     `contracts.settings.PORTS`; `prepare` writes its configuration; `once` marks a command that does its work and
-    ends with 0, and is run again only when `healthy` says no.
+    ends with 0, and is run again only when `healthy` says no; `niceness`, from 0 to 19, is how far it yields to the others
+    where all want the cores.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Unit:
     once: bool = False
     limit_seconds: float = 120.0
     stop_seconds: int = 15
+    niceness: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -207,6 +207,19 @@ def test_a_command_that_ends_runs_again_only_when_needed(own: Settings, tmp_path
         stack.down()
 
 
+def test_a_unit_yields_as_declared_and_is_the_process_that_was_started(own: Settings) -> None:
+    sleeper = Unit("sleeper", (sys.executable, "-c", "import time; time.sleep(60)"), lambda: True, niceness=3)
+    stack = LocalStack(own, units={sleeper.name: sleeper})
+    try:
+        stack.up([sleeper.name])
+        [pid] = [row.pid for row in stack.status()]
+        group = Path(f"/proc/{pid}/autogroup")
+        wait_until(lambda: psutil.Process(pid).cmdline()[1] == "-c")
+        assert not group.exists() or group.read_text().endswith("nice 3\n")
+    finally:
+        stack.down()
+
+
 def test_an_unknown_unit_is_refused(local: LocalStack) -> None:
     with pytest.raises(StackError, match="'kafkaa' is no unit of the stack; there are redis, kafka"):
         local.up(["kafkaa"])
