@@ -15,6 +15,8 @@ from typing import Protocol
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
+REFRESH_SECONDS = 0.05
+"""So long other processes may show the time that a replay's clock showed before."""
 
 
 def to_micros(moment: datetime) -> int:
@@ -66,7 +68,7 @@ class FileClock:
     """
 
     path: Path
-    refresh_seconds: float = 0.05
+    refresh_seconds: float = REFRESH_SECONDS
     _state: dict[str, float] | None = None
     _read_at: float = -1.0
 

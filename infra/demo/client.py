@@ -26,8 +26,10 @@ class ScorerClient:
         return body
 
     def send(self, event: dict[str, Any]) -> None:
-        """Send one wire event to `/v1/events`."""
-        self._post("/v1/events", event)
+        """Send one wire event to `/v1/events`; one that is refused raises `ScorerError` as well."""
+        answer = self._post("/v1/events", event).json()
+        if answer["rejected"]:
+            raise ScorerError(f"the scorer refused an event: {answer['results']}")
 
     def _post(self, path: str, body: dict[str, Any]) -> httpx.Response:
         try:

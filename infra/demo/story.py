@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from contracts.clock import set_replay_clock, to_rfc3339
+from contracts.clock import REFRESH_SECONDS, set_replay_clock, to_rfc3339
 from contracts.errors import BraidError
 from contracts.settings import Settings
 from infra.demo.client import ScorerClient
@@ -50,6 +50,8 @@ def ids_of(answer: dict[str, Any]) -> list[str]:
 def tell(settings: Settings, plan: Plan, events: Sequence[dict[str, Any]]) -> Story:
     """Take a known shopper of the replayed day, show the list, send two events, show the new lists."""
     set_replay_clock(settings.clock_file, plan.load_at + timedelta(hours=4), rate=1.0)
+    # Until the scorer shows it, too: of four hours before, it would refuse the event as received in the future.
+    time.sleep(2 * REFRESH_SECONDS)
     client = ScorerClient(settings)
     adds, who, first = _a_shopper(client, events)
     answers, waits = [first], []
