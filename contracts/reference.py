@@ -82,6 +82,7 @@ def window_rows(view: View, arrived: Iterable[Event], settings: Settings) -> dic
             "events_seen": len(events),
         }
         for (item, end), events in windows.items()
+        if len(events) >= view.least_events
     }
 
 

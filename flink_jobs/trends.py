@@ -40,7 +40,8 @@ SELECT '{view.name}' AS view, item_id,
   {counts}
 FROM TABLE(HOP(
   DATA => TABLE {VIEW}, TIMECOL => DESCRIPTOR(rowtime), SLIDE => {_minutes(view.slide_minutes)}, SIZE => {_minutes(view.window_minutes)}))
-GROUP BY window_start, window_end, item_id"""
+GROUP BY window_start, window_end, item_id
+HAVING COUNT(*) >= {view.least_events}"""
 
 
 def _minutes(count: int) -> str:

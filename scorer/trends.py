@@ -1,7 +1,7 @@
 """Follows the topic `item_trends`: what is in a rush lies on the shelf of what serves.
 
 ```
-windows of an hour, every five minutes a row of each item that has any ─► of each item its newest ─► those that end now ─► the shelf
+windows of an hour, every five minutes a row of each item with five events or more ─► of each item its newest ─► those that end now ─► the shelf
 ```
 A row that the windows after it do not renew is of an item that nobody takes any more.
 """

@@ -72,7 +72,8 @@ def window_rows(view: View, bronze: DataFrame) -> DataFrame:
     ends = F.expr(f"sequence({first}, {first} + {size - slide}L, {slide}L)")
     windows = by_item(granted).withColumn("window_end", F.explode(ends))
     counted = (F.expr(spark_expression(feature)) for feature in view.features)
-    return windows.groupBy("item_id", "window_end").agg(*counted, F.count("*").alias("events_seen"))
+    rows = windows.groupBy("item_id", "window_end").agg(*counted, F.count("*").alias("events_seen"))
+    return rows.where(F.col("events_seen") >= view.least_events)
 
 
 def group_of(view: View) -> tuple[str, ...]:

@@ -205,6 +205,7 @@ class View:
         table: the Delta table with the view's history (offline source).
         source: what the rows aggregate; a feature may name another.
         window_minutes: of a view of event-time windows, how long one is; `slide_minutes`: how often one ends, which divides it.
+        least_events: a window that saw fewer events of an entity has no row of it.
     """
 
     name: str
@@ -219,6 +220,7 @@ class View:
     source: Source = Source.EVENTS
     window_minutes: int = 0
     slide_minutes: int = 0
+    least_events: int = 1
 
     def __post_init__(self) -> None:
         if self.window_minutes and (self.slide_minutes < 1 or self.window_minutes % self.slide_minutes):

@@ -60,6 +60,10 @@ ITEM = View(
 )  # fmt: skip
 
 
+TREND_EVENTS = 5
+"""Of a shop's items most are looked at once or twice in a window: such a row says nothing of a trend, and all of them end at one moment."""
+
+
 def _trends(minutes: int, slide: int, name: str) -> View:
     def trend(what: str, text: str, *events: str) -> Feature:
         return count(f"item_trend_{what}_{name}", f"{text} in the window", *events)
@@ -67,7 +71,7 @@ def _trends(minutes: int, slide: int, name: str) -> View:
     return View(
         name=f"item_trends_{name}",
         scope=f"events that name the item and grant analytics, in event-time windows of {minutes} minutes, one "
-        f"every {slide}; a row older than its window counts as 0",
+        f"every {slide}, that saw at least {TREND_EVENTS}; no row, or one older than its window, counts as 0",
         strand=Strand.STREAM,
         join_keys=("item_id",),
         features=(
@@ -82,6 +86,7 @@ def _trends(minutes: int, slide: int, name: str) -> View:
         source=Source.ITEMS,
         window_minutes=minutes,
         slide_minutes=slide,
+        least_events=TREND_EVENTS,
     )
 
 

@@ -73,6 +73,7 @@ def test_every_feature_is_in_its_record(plan: str) -> None:
             assert [name for name in names if not re.search(rf"\b{name} (BIGINT|STRING)", sink)] == []
             [counted] = [text for text in JOB.query.inserts if f"INTO {view.name}_rows" in text]
             assert f"SLIDE => INTERVAL '{view.slide_minutes}' MINUTE" in counted
+            assert counted.endswith(f"HAVING COUNT(*) >= {view.least_events}")
         else:
             spec = json.loads(specs[view.name])
             made = {"newest_event_time", "events_seen", *spec["keys"], *(f["name"] for f in spec["features"])}

@@ -87,9 +87,12 @@ def test_trends_count_what_is_new_and_a_late_event_counts_in_the_session_alone(
             wire("view_item", "e1", v, at + 10, items=items(item)),
             wire("view_item", "e1", v, at + 10, items=items(item)),  # sent twice
             wire("add_to_cart", "e2", v, at + 20, items=items(item, item)),  # once for the item
+            *(
+                wire("select_item", f"s{n}", v, at + 15, items=items(item)) for n in range(3)
+            ),  # five make a row
         ],
     )
-    wait_for(lambda: rows.rows("session", v), lambda r: any(x["events_seen"] == 2 for x in r.values()))
+    wait_for(lambda: rows.rows("session", v), lambda r: any(x["events_seen"] == 5 for x in r.values()))
     # Then silence, and one event that ends the windows before it: no count is lost on the way.
     send(cluster, [wire("view_item", "e3", v, at + 3600, items=items("other"))])
 
@@ -103,14 +106,14 @@ def test_trends_count_what_is_new_and_a_late_event_counts_in_the_session_alone(
     found = wait_for(windows, lambda r: len(r) == 10)
     assert sorted(found) == [micros(at + 60 * minute) for minute in range(1, 11)]
     counted = ("events_seen", "item_trend_views_10m", "item_trend_carts_10m", "item_trend_purchases_10m")
-    assert {tuple(row[name] for name in counted) for row in found.values()} == {(2, 1, 1, 0)}
+    assert {tuple(row[name] for name in counted) for row in found.values()} == {(5, 1, 1, 0)}
 
     send(cluster, [wire("view_item", "e4", v, at + 30, items=items(item))])  # behind the watermark
     session = wait_for(
-        lambda: rows.rows("session", v), lambda r: any(x["events_seen"] == 4 for x in r.values())
+        lambda: rows.rows("session", v), lambda r: any(x["events_seen"] == 7 for x in r.values())
     )
     [row] = [row for row in session.values() if row["session_id"] == "s1"]
-    assert row["session_last_items"] == ["other", item, item, item]
+    assert row["session_last_items"] == ["other", *[item] * 6]
 
 
 def test_without_consent_there_is_a_choice_but_no_session(cluster: Settings, rows: Tail) -> None:

@@ -55,9 +55,7 @@ class Case:
             if any(part.startswith(self.mark) or self.mark in part for part in key)
         }
         found = {self._shown(key, own): self._own(row[self.feature]) for key, row in own.items()}
-        return {
-            key: value for key, value in found.items() if key in self.rows or not self.view.window_minutes
-        }
+        return {key: found.get(key) for key in self.rows} if self.view.window_minutes else found
 
     def _shown(self, key: tuple[str, ...], own: Mapping[tuple[str, ...], Any]) -> str:
         """Keys without the mark; the choice about consent only where the case has rows of several."""
