@@ -40,7 +40,7 @@ log = RoomLog("feature_repo")
 GROUP = "feature-writer"
 BATCH = 10_000
 """Messages at most: a writer that is behind keeps the newest row of each key of so many."""
-POLL_SECONDS = 0.02
+POLL_SECONDS = 0.05
 HOUSEKEEPING_SECONDS = 1.0
 MICROS = 1_000_000
 RECORD_CHARACTERS = 200
@@ -217,9 +217,10 @@ def _consumer_config(settings: Settings) -> dict[str, str | int | bool]:
         # A killed writer's partitions are free again after this.
         "session.timeout.ms": 6000,
         "heartbeat.interval.ms": 1500,
-        # Many records are fetched at once, not one by one as they come: each fetch costs the broker as much as a record.
+        # Many records are fetched at once, not one by one as they come: each fetch costs the broker as much as a record, and a
+        # batch of few rows costs the writer nearly as much as one of many.
         "fetch.min.bytes": 64 * 1024,
-        "fetch.wait.max.ms": 20,
+        "fetch.wait.max.ms": 50,
         "fetch.error.backoff.ms": 100,
         "reconnect.backoff.max.ms": 1000,
         "topic.metadata.refresh.interval.ms": 5000,

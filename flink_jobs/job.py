@@ -77,7 +77,7 @@ def _options(settings: Settings, name: str) -> dict[str, str]:
         # How long an event_id is known; the two aggregates override it by STATE_TTL.
         "table.exec.state.ttl": f"{2 * settings.late_horizon // HOUR} h",
         # A process table function makes mini-batches wait for watermarks, and there are none: the sinks keep the
-        # newest row per key of 20 ms instead.
+        # newest row per key of 50 ms instead.
         "table.exec.mini-batch.enabled": "false",
         # Rows are handed on inside a chain as they are: no function of ours keeps one.
         "pipeline.object-reuse": "true",

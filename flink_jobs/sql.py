@@ -146,6 +146,7 @@ def _source(settings: Settings, stream: Stream, columns: Sequence[str]) -> str:
 ) WITH (
   'connector' = 'kafka', 'topic' = '{stream.events}',
   'properties.bootstrap.servers' = '{stream.bootstrap}', 'properties.group.id' = '{GROUP}',
+  'properties.fetch.min.bytes' = '65536', 'properties.fetch.max.wait.ms' = '20',
   'scan.startup.mode' = 'earliest-offset',
   'format' = 'braid-json', 'braid-json.required' = '{";".join(EVENT_COLUMNS_NEEDED)}'
 )"""
@@ -185,7 +186,7 @@ def _rows_sink(view: View, stream: Stream) -> str:
   PRIMARY KEY ({", ".join(key_columns(view))}) NOT ENFORCED
 ) WITH (
   'connector' = 'upsert-kafka', 'topic' = '{stream.online_features}', {_kafka(stream)},
-  'sink.buffer-flush.max-rows' = '2000', 'sink.buffer-flush.interval' = '20 ms',
+  'sink.buffer-flush.max-rows' = '2000', 'sink.buffer-flush.interval' = '50 ms',
   'value.format' = 'raw', 'value.fields-include' = 'EXCEPT_KEY'
 )"""
 

@@ -73,6 +73,8 @@ def test_what_redis_has_lost_of_its_newest_is_read_again(settings: Settings) -> 
     with running(settings) as count:
         eventually(lambda: count("rebuilds") == 1)
         eventually(lambda: progress.positions([0])[0] < 10**9)
+        # To its end: what another test's writer reads of it would count there.
+        eventually(lambda: is_whole(client.hgetall(progress_key(settings.feast_project))))  # type: ignore[arg-type]
 
 
 @pytest.mark.usefixtures("servers")
