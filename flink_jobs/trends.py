@@ -6,7 +6,7 @@ window of 10 minutes     |--------- 10 ---------|            emitted when the wa
                            |--------- 10 ---------|          its end; what comes later is not counted any more
 ```
 
-State is a few numbers a slide and item, cleared with the last window that holds them. An event counts once for each
+A window that saw fewer than `least_events` events of an item has no row of it. State is a few numbers a slide and item, cleared with the last window that holds them. An event counts once for each
 different item that it names.
 """
 

@@ -32,7 +32,7 @@ LOG = logging.getLogger("scorer.trends")
 NAMED = f'"{HOUR.name}"'.encode()
 MINUTE = 60_000_000
 SLIDE = HOUR.slide_minutes * MINUTE
-RENEWED, HELD = 2 * SLIDE, 3 * SLIDE
+RENEWED, HELD = 2 * SLIDE, HOUR.freshness_seconds * 1_000_000
 """A row is over when windows go so far beyond its own, or when none came for so long."""
 AHEAD = 2 * MINUTE
 """What ends later than that from now is of a wrong clock."""

@@ -227,6 +227,8 @@ class View:
             raise ValueError(
                 f"{self.name}: {self.slide_minutes} minutes do not divide windows of {self.window_minutes}"
             )
+        if self.least_events < 1 or (self.least_events > 1 and not self.window_minutes):
+            raise ValueError(f"{self.name}: {self.least_events} events are no least of a window")
 
     def __hash__(self) -> int:
         """By name, which is unique: views key caches on the scorer's path, and a deep hash costs more than a read."""

@@ -61,7 +61,8 @@ ITEM = View(
 
 
 TREND_EVENTS = 5
-"""Of a shop's items most are looked at once or twice in a window: such a row says nothing of a trend, and all of them end at one moment."""
+"""`least_events` of the trends. Fewer say nothing of a trend, and of a large shop's items most have fewer: all their rows would be written at
+one moment."""
 
 
 def _trends(minutes: int, slide: int, name: str) -> View:
@@ -71,7 +72,7 @@ def _trends(minutes: int, slide: int, name: str) -> View:
     return View(
         name=f"item_trends_{name}",
         scope=f"events that name the item and grant analytics, in event-time windows of {minutes} minutes, one "
-        f"every {slide}, that saw at least {TREND_EVENTS}; no row, or one older than its window, counts as 0",
+        f"every {slide}, that saw at least {TREND_EVENTS}; an item without a row of the last two windows counts as 0",
         strand=Strand.STREAM,
         join_keys=("item_id",),
         features=(
@@ -79,7 +80,7 @@ def _trends(minutes: int, slide: int, name: str) -> View:
             trend("carts", "additions to the cart", "add_to_cart"),
             trend("purchases", "purchases", "purchase"),
         ),
-        freshness_seconds=minutes * 60,
+        freshness_seconds=3 * slide * 60,
         purpose="analytics",
         version=WINDOW_VERSION,
         table="gold_item_trends",
@@ -90,5 +91,5 @@ def _trends(minutes: int, slide: int, name: str) -> View:
     )
 
 
-# Each event's item has ten rows of the one and twelve of the other: of an hour that slid by a minute it would have sixty.
+# Each event lies in ten windows of the one and in twelve of the other: of an hour that slid by a minute it would in sixty.
 ITEM_TRENDS = (_trends(10, 1, "10m"), _trends(60, 5, "1h"))

@@ -25,8 +25,8 @@ SCANNED = 50_000
 """Up to so many items one scan is as fast as lists are."""
 LOOKED_AT = 64
 """So many items that pass are looked at for each that is wanted: recall at 500 is above .99 (make bench-retrieval)."""
-SAMPLED = 32
-"""Every so many items tell how many of a list pass."""
+SAMPLED = 31
+"""Every so many items tell how many of a list pass; no power of two, in which a catalog's variants may lie."""
 LEARNED_FROM = 64
 """Items a list that its centre is made of."""
 ROUNDS = 10
@@ -52,7 +52,7 @@ class Near:
         self._centres = np.empty((0, self._index.d), np.float32)
         if isinstance(self._index, faiss.IndexIVF):
             self._centres = self._index.quantizer.reconstruct_n(0, self._index.nlist)
-            self._list_of = np.ascontiguousarray(_lists_of(self._index)[::SAMPLED])
+            self._list_of = _lists_of(self._index)[::SAMPLED].astype(np.intp)
 
     def stored(self) -> bytes:
         """The index as a file of faiss's."""
@@ -103,7 +103,9 @@ class Near:
         return found
 
     def _in_lists(self, asked: Floats, selector: faiss.IDSelector, allowed: Mask, count: int) -> Ints:
-        passing = np.bincount(self._list_of, allowed[::SAMPLED], len(self._centres)) * SAMPLED
+        passing = (
+            np.bincount(self._list_of, weights=allowed[::SAMPLED], minlength=len(self._centres)) * SAMPLED
+        )
         order = np.argsort(-(self._centres @ asked[0]))
         enough = int(np.searchsorted(np.cumsum(passing[order]), LOOKED_AT * count)) + 1
         for probes in (enough, len(order)):

@@ -9,7 +9,7 @@ import numpy as np
 from models.decide.scored import NOTHING, Floats, Scored
 
 LEAST = 5
-"""Additions to the cart within the hour below which nothing is said; a window of so many events has a row (`View.least_events`)."""
+"""Additions to the cart within the hour below which nothing is said; not below the events that a window has to have (`View.least_events`)."""
 USUAL = 4.0
 """Times an item's mean hour of 30 days that its busy hours have: what is not beyond them is no rush."""
 HOURS = 30 * 24

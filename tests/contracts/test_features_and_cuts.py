@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from contracts.features import (
     CONSENT,
     DERIVED,
     EVERY_VIEW,
+    ITEM_TRENDS,
     ByDay,
     Feature,
     FeatureType,
@@ -88,6 +90,14 @@ def test_what_is_no_aggregate_of_its_events_or_lacks_its_cut_is_refused(name: st
     for refuse in (spark_expression, lambda f: view_spec((), [f]), lambda f: compute(f, [EVENT])):
         with pytest.raises(ValueError, match=name):
             refuse(FEATURES[name])
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"slide_minutes": 7}, {"slide_minutes": 0}, {"least_events": 0}, {"window_minutes": 0}]
+)
+def test_windows_are_refused_that_no_engine_could_make(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="item_trends_1h"):
+        replace(ITEM_TRENDS[-1], **wrong)
 
 
 def test_a_feature_is_named_once_and_after_its_entity() -> None:

@@ -108,12 +108,14 @@ def test_trends_count_what_is_new_and_a_late_event_counts_in_the_session_alone(
     counted = ("events_seen", "item_trend_views_10m", "item_trend_carts_10m", "item_trend_purchases_10m")
     assert {tuple(row[name] for name in counted) for row in found.values()} == {(5, 1, 1, 0)}
 
-    send(cluster, [wire("view_item", "e4", v, at + 30, items=items(item))])  # behind the watermark
+    late = [wire("view_item", f"l{n}", v, at + 30, items=items(item)) for n in range(5)]
+    send(cluster, late)  # behind the watermark
     session = wait_for(
-        lambda: rows.rows("session", v), lambda r: any(x["events_seen"] == 7 for x in r.values())
+        lambda: rows.rows("session", v), lambda r: any(x["events_seen"] == 11 for x in r.values())
     )
     [row] = [row for row in session.values() if row["session_id"] == "s1"]
-    assert row["session_last_items"] == ["other", *[item] * 6]
+    assert row["session_last_items"] == ["other", *[item] * 10]
+    assert windows() == found
 
 
 def test_without_consent_there_is_a_choice_but_no_session(cluster: Settings, rows: Tail) -> None:

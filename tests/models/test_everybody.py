@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
+from contracts.features import ITEM_TRENDS
 from models.decide.cohorts import BELIEF, LEAST_ALIKE, Cohorts
 from models.decide.decide import NO_CONSENT, decide
 from models.decide.ranker import AGE, FEATURES, NEW, NUMBERS, Ordered
@@ -15,7 +16,7 @@ from models.decide.scored import Scored
 from models.decide.shelf import Served
 from models.decide.shopper import Shopper
 from models.decide.snapshot import Snapshot
-from models.decide.trends import trending
+from models.decide.trends import LEAST, trending
 from tests.models.test_decide import ids, newest, snapshot
 
 AT = datetime(2011, 8, 30, tzinfo=UTC)
@@ -153,3 +154,7 @@ def test_new_items_that_are_near_are_put_in_order_by_the_ranker_whatever_they_la
     assert ids(at_home(served, known, 3))[0] == names[-1]
     without = replace(served, rank=None)
     assert names[-1] not in ids(at_home(without, known, 24))
+
+
+def test_what_could_be_a_rush_has_events_enough_for_a_row_of_its_window():
+    assert max(view.least_events for view in ITEM_TRENDS) <= LEAST

@@ -67,7 +67,7 @@ class Stream:
         kind = view.removeprefix("item_trends_")
         counts = {f"item_trend_{what}_{kind}": carts for what in ("views", "carts", "purchases")}
         end = to_micros(self.options.clock.now() - timedelta(minutes=ago))
-        return {"view": view, "item_id": item, "window_end": end, "events_seen": 3 * carts, **counts}
+        return {"view": view, "item_id": item, "window_end": end, "events_seen": 5 + 3 * carts, **counts}
 
 
 @pytest.fixture
