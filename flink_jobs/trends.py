@@ -6,8 +6,8 @@ window of 10 minutes     |--------- 10 ---------|            emitted when the wa
                            |--------- 10 ---------|          its end; what comes later is not counted any more
 ```
 
-A window that saw fewer than `least_events` events of an item has no row of it. State is a few numbers a slide and item, cleared with the last window that holds them. An event counts once for each
-different item that it names.
+State is a few numbers a slide and item, cleared with the last window that holds them. An event counts once for each
+different item that it names. A window that saw fewer than `least_events` of an item has no row of it.
 """
 
 from __future__ import annotations
